@@ -1,0 +1,58 @@
+# `make demo` and `make test` do all set-up by themselves; packaging/setup-dev says how.
+# PYTHON=... picks an interpreter, ARGS=... goes to pytest: make test ARGS='-k nginx -x'
+
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+
+# The least share of domain/, store/ and flows/, branches counted, that the tests must run, in
+# percent. Empty: not measured. Part of the suite alone cannot reach it, so ARGS switches it off.
+COVERAGE_MIN := 95
+
+FAST_TESTS := $(wildcard tests/unit tests/property tests/meta)
+
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench lock clean
+
+help:
+	@echo 'make demo    simulator and daemon on loopback, a few messages, how their status unfolds'
+	@echo 'make test    the whole test suite'
+	@echo 'make check   format, lint, types and the fast tests: under a minute, for every commit'
+	@echo 'make bench   callbacks per second, beside a bare Tornado handler'
+	@echo 'make lock    write requirements/*.txt anew from setup.cfg and requirements/*.in (needs uv)'
+	@echo 'make clean   remove all that these have made, the virtual environment included'
+
+demo:
+	@packaging/setup-dev demo
+	@$(RUN) plivostatusd.demo
+
+test:
+	@packaging/setup-dev test
+	@$(RUN) pytest $(if $(ARGS),$(ARGS),$(if $(COVERAGE_MIN),--cov --cov-fail-under=$(COVERAGE_MIN)))
+
+check:
+	@packaging/setup-dev check
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) pytest -q $(FAST_TESTS)
+
+bench:
+	@packaging/setup-dev bench
+	@bench/run
+
+# One lock holds for every Python from 3.11 on. The test list contains the run-time list, pin for
+# pin, so that what is tested is what `make demo` runs.
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+lock:
+	$(LOCK) $(UPGRADE) setup.cfg -o requirements/runtime.txt
+	$(LOCK) $(UPGRADE) requirements/build.in -o requirements/build.txt
+	$(LOCK) $(UPGRADE) -c requirements/runtime.txt -c requirements/build.txt \
+		setup.cfg requirements/build.in requirements/test.in -o requirements/test.txt
+
+clean:
+	rm -rf $(VENV) build dist htmlcov *.egg-info .coverage .coverage.* \
+		.hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,3 @@
+"""plivostatusd: sends SMS through Plivo for one machine and keeps what became of each."""
+
+__version__ = "0.1.0"
