@@ -1,0 +1,32 @@
+"""Ids made here: UUIDv7 for messages, refs for callback paths. Pure: randomness is handed in."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+REF_BYTES = 16
+_REF = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+
+def message_id(instant_us: int, random: bytes) -> str:
+    """
+    Make a UUIDv7 from *instant_us* and ten random bytes (RFC 9562, section 5.7).
+
+    Ids sort by the millisecond they were made in.
+    """
+    milliseconds = (instant_us // 1000) & 0xFFFF_FFFF_FFFF
+    value = bytearray(milliseconds.to_bytes(6, "big") + random[:10])
+    value[6] = 0x70 | (value[6] & 0x0F)
+    value[8] = 0x80 | (value[8] & 0x3F)
+    return str(uuid.UUID(bytes=bytes(value)))
+
+
+def ref(random: bytes) -> str:
+    """Spell 128 random bits as the path segment that names one message to Plivo alone."""
+    return random[:REF_BYTES].hex()
+
+
+def is_ref(segment: str) -> bool:
+    """Say whether *segment* may stand where a ref stands; another store's may look otherwise."""
+    return _REF.fullmatch(segment) is not None

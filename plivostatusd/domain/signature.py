@@ -1,0 +1,269 @@
+"""
+Plivo's request signatures, V2 and V3, verified over raw bytes.
+
+Pure: a request and the keys go in, a verdict or `BadSignature` comes out. The strings that are
+signed (HMAC-SHA256 with the token as key, base64):
+
+    V2        scheme://host[:port]/path + nonce
+    V3 POST   base [?Q] [?|.] P . nonce       e.g.  base?P.nonce   base?Q.P.nonce   base.nonce
+    V3 GET    base [?Q] . nonce
+
+*base* is the URL without its query; Q the decoded query pairs, sorted, as `k=v` joined by `&`;
+P the decoded parameters, sorted by key and then value, each as key + value with nothing between.
+Source: the SDKs for Python, Node, Go and Java and Plivo's CLI, read and run 2026-11. The prose rule
+"V3 is URL + nonce" found in tutorials is V2's string under V3's name, and is refused here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from binascii import b2a_base64
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote_to_bytes
+
+from plivostatusd.domain.errors import BadSignature, CallbackUnreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from plivostatusd.domain.statuses import Trust
+
+V2: Final = "V2"
+V3: Final = "V3"
+NONCE: Final = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
+
+Pair = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One token that may have signed. `name` is for logs; `fingerprint` tells tokens apart."""
+
+    name: str
+    token: bytes = field(repr=False)
+    fingerprint: str = ""
+
+    @classmethod
+    def of(cls, name: str, token: str) -> Key:
+        """Make a key of *token*; its fingerprint cannot be turned back into the token."""
+        secret = token.encode()
+        return cls(name, secret, hmac.digest(secret, b"plivostatusd", "sha256")[:8].hex())
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A request as it arrived. *headers* has lower-case names; *path* and *query* are raw."""
+
+    method: str
+    path: str
+    query: str | None
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def target(self) -> str:
+        """The raw request target: path, and query where there was one."""
+        return self.path if self.query is None else f"{self.path}?{self.query}"
+
+    @property
+    def digest(self) -> bytes:
+        """Tell this request from others: 16 bytes over method, raw target and raw body."""
+        hasher = hashlib.blake2b(f"{self.method} {self.target}\n".encode("latin-1"), digest_size=16)
+        hasher.update(self.body)
+        return hasher.digest()
+
+    @property
+    def nonces(self) -> tuple[str, ...]:
+        """Every well-formed nonce that the request bears, whichever family it belongs to."""
+        present = (self.headers.get(f"x-plivo-signature-{family}-nonce") for family in ("v3", "v2"))
+        return tuple(dict.fromkeys(nonce for nonce in present if nonce and NONCE.fullmatch(nonce)))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A request that Plivo made: how far it can be trusted, and which key and URL showed it."""
+
+    trust: Trust
+    family: str
+    key: Key
+    base: str
+
+
+def pairs_of(encoded: bytes) -> list[Pair]:
+    """
+    Split a form or query into decoded pairs, blanks and repeats kept, in the order sent.
+
+    Raises `CallbackUnreadable` when a name or value is not UTF-8.
+    """
+    pairs = []
+    for item in encoded.replace(b"+", b" ").split(b"&"):
+        if item:
+            name, _, value = item.partition(b"=")
+            # Most items have no escape, and looking costs less than unquoting does.
+            if b"%" in item:
+                name, value = unquote_to_bytes(name), unquote_to_bytes(value)
+            pairs.append((name, value))
+    try:
+        b"&".join(chain.from_iterable(pairs)).decode()
+    except UnicodeDecodeError as error:
+        raise CallbackUnreadable("not UTF-8") from error
+    return pairs
+
+
+def pairs_of_json(body: bytes) -> tuple[list[Pair], bool]:
+    """
+    Read a JSON object as pairs, numbers spelt as they came; and whether V3 can sign it.
+
+    V3 covers strings and numbers at the top level. What else stands there (true, null, a list) is
+    left out of the pairs and makes the second value False.
+
+    Raises `CallbackUnreadable` when it is no JSON object.
+    """
+    try:
+        text = body.decode()
+        top = json.loads(text, parse_int=str, parse_float=str, object_pairs_hook=list)
+    except (ValueError, RecursionError) as error:
+        raise CallbackUnreadable("not JSON") from error
+    # An array is a list too, so the type of *top* does not tell it from an object's members.
+    if not text.lstrip().startswith("{"):
+        raise CallbackUnreadable("not a JSON object")
+    plain = [(name, value) for name, value in top if isinstance(value, str)]
+    try:
+        pairs = [(name.encode(), value.encode()) for name, value in plain]
+    except UnicodeEncodeError as error:
+        raise CallbackUnreadable("a lone surrogate") from error
+    return pairs, len(plain) == len(top)
+
+
+def is_json(request: Signed) -> bool:
+    """Say whether the body is JSON: by its type, or by its first byte whatever the type says."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or request.body.lstrip()[:1] == b"{"
+
+
+def parameters(request: Signed) -> tuple[list[Pair], bool]:
+    """
+    Read what the request says (a GET's query, a POST's body), and whether V3 can sign it.
+
+    Raises `CallbackUnreadable`.
+    """
+    if request.method == "GET":
+        return pairs_of((request.query or "").encode("latin-1")), True
+    if is_json(request):
+        return pairs_of_json(request.body)
+    return pairs_of(request.body), True
+
+
+def v2_string(base: str, nonce: str) -> bytes:
+    """What V2 signs: the URL without its query, and the nonce straight behind it."""
+    return f"{base}{nonce}".encode("latin-1")
+
+
+def v3_tail(method: str, query: Sequence[Pair], params: Sequence[Pair], nonce: str) -> bytes:
+    """What V3 signs behind the base URL. For a GET, *params* are those that stand in *query*."""
+    spelt_query = b"&".join(b"%b=%b" % pair for pair in sorted(query))
+    parts = spelt_query
+    if method != "GET" and params:
+        spelt = b"".join(name + value for name, value in sorted(params))
+        parts = b"%b.%b" % (spelt_query, spelt) if spelt_query else spelt
+    return b"%b%b.%b" % (
+        b"?" if parts or (params and method != "GET") else b"",
+        parts,
+        nonce.encode(),
+    )
+
+
+def sign(token: bytes, string: bytes) -> bytes:
+    """HMAC-SHA256 of *string*, as base64."""
+    return b2a_base64(hmac.digest(token, string, "sha256"), newline=False)
+
+
+class Verifier:
+    """Judges requests against a fixed set of keys and public URLs. Holds nothing else."""
+
+    def __init__(self, keys: Sequence[Key], public_urls: Sequence[str], *, minimum: Trust) -> None:
+        self._keys = tuple(keys)
+        self._urls = tuple(public_urls)
+        self._v2_allowed = minimum != "full"
+
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """The fingerprints of every key that is tried."""
+        return frozenset(key.fingerprint for key in self._keys)
+
+    def verify(self, request: Signed, params: Sequence[Pair] | None) -> Verdict:
+        """
+        Prove that Plivo made *request*; *params* is None where V3 cannot sign the body.
+
+        Raises `BadSignature`; its `reason` is no_signature, malformed_nonce, mismatch or too_weak.
+        """
+        if params is not None and (verdict := self._try_v3(request, params)):
+            return verdict
+        verdict = self._try_v2(request)
+        if verdict is None:
+            raise BadSignature(_why_not(request))
+        if not self._v2_allowed:
+            raise BadSignature("too_weak")
+        return verdict
+
+    def _try_v3(self, request: Signed, params: Sequence[Pair]) -> Verdict | None:
+        offered, nonce = _offered(request, "v3")
+        if not offered or nonce is None:
+            return None
+        try:
+            query = pairs_of((request.query or "").encode("latin-1"))
+        except CallbackUnreadable:
+            return None
+        tail = v3_tail(request.method, query, params, nonce)
+        return self._match(request, offered, tail, V3, "full")
+
+    def _try_v2(self, request: Signed) -> Verdict | None:
+        offered, nonce = _offered(request, "v2")
+        if not offered or nonce is None:
+            return None
+        return self._match(request, offered, nonce.encode(), V2, "url-only")
+
+    def _match(
+        self, request: Signed, offered: Sequence[bytes], tail: bytes, family: str, trust: Trust
+    ) -> Verdict | None:
+        for url in self._urls:
+            base = f"{url}{request.path}"
+            string = base.encode("latin-1") + tail
+            for key in self._keys:
+                expected = sign(key.token, string)
+                if any(hmac.compare_digest(expected, given) for given in offered):
+                    return Verdict(trust, family, key, base)
+        return None
+
+
+def _offered(request: Signed, family: str) -> tuple[list[bytes], str | None]:
+    """The signatures in the headers of one family, and its nonce when that is well-formed."""
+    headers = request.headers
+    offered = [
+        given.strip(" \t").encode("latin-1")
+        for name in (f"x-plivo-signature-{family}", f"x-plivo-signature-ma-{family}")
+        for given in headers.get(name, "").split(",")
+    ]
+    nonce = headers.get(f"x-plivo-signature-{family}-nonce", "")
+    return [given for given in offered if given], nonce if NONCE.fullmatch(nonce) else None
+
+
+def _why_not(request: Signed) -> str:
+    families = [_offered(request, family) for family in ("v3", "v2")]
+    if not any(offered for offered, _ in families):
+        return "no_signature"
+    if not any(offered and nonce for offered, nonce in families):
+        return "malformed_nonce"
+    return "mismatch"
+
+
+def signature_headers(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The headers that a verification rests on, for keeping beside what they vouch for."""
+    for name, value in headers.items():
+        if name.startswith("x-plivo-") or name == "content-type":
+            yield name, value
