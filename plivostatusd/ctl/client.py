@@ -1,0 +1,207 @@
+"""
+Asks the daemon's local API, over a Unix socket or TCP.
+
+Tells apart what a caller must know apart: nothing was sent (`Unreachable`), something was sent and
+no answer came back (`AnswerLost`), an answer came (`Reply`, whatever its status). Stays with the
+first address that takes a connection: an `Idempotency-Key` is known to one listener's callers
+alone, so a send that is asked for again must take the same way in.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import json
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from plivostatusd.ctl.address import Address
+from plivostatusd.ctl.errors import AnswerLost, CtlError, Refused, Unreachable
+
+CONNECT_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 30.0
+START_HINT = "Start it: systemctl start plivostatusd"
+_GOOD = range(200, 300)
+_UNAUTHORISED = 401
+_REASONS = {
+    errno.ENOENT: "no such file",
+    errno.ECONNREFUSED: "connection refused",
+    errno.EACCES: "permission denied: type sudo, or join the socket's group",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked; `path` is quoted already."""
+
+    method: str
+    path: str
+    query: Mapping[str, str | int] | None = None
+    body: bytes | None = None
+    headers: Mapping[str, str] | None = None
+    timeout_s: float = ANSWER_TIMEOUT_S
+
+    @property
+    def target(self) -> str:
+        """The request target: path and query."""
+        return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back; `document` is None unless it is a JSON object."""
+
+    status: int
+    document: dict[str, Any] | None
+    retry_after: str | None = None
+
+    @property
+    def is_foreign(self) -> bool:
+        """It says good, in words that are not the daemon's: cut off, or somebody else's."""
+        return self.status in _GOOD and self.document is None
+
+    def checked(self, *, hint: str = "") -> dict[str, Any]:
+        """
+        Return the document of a good answer.
+
+        Raises:
+            Refused: the answer is no, or not the daemon's.
+        """
+        if self.status in _GOOD and self.document is not None:
+            return self.document
+        raise Refused(self.status, self.document, hint=hint)
+
+
+class Client:
+    """Asks one question a connection, at the first of *addresses* that can be reached."""
+
+    def __init__(self, addresses: Sequence[Address], token: Callable[[Address], str]) -> None:
+        self._addresses = tuple(addresses)
+        self._token = token
+
+    @property
+    def address(self) -> Address:
+        """The address that is asked, once one has taken a connection; else the first."""
+        return self._addresses[0]
+
+    def ask(self, request: Request) -> Reply:
+        """
+        Ask once.
+
+        Raises:
+            Unreachable: no address took a connection.
+            AnswerLost: the request went out, whole or in part, and no whole answer came back.
+        """
+        connection = self._connect()
+        try:
+            headers = {"Accept": "application/json", "Connection": "close"}
+            headers |= self._authorisation() | dict(request.headers or {})
+            target = self.address.prefix + request.target
+            connection.sock.settimeout(request.timeout_s)
+            connection.request(request.method, target, request.body, headers)
+            response = connection.getresponse()
+            return _reply(response, response.read())
+        except (OSError, http.client.HTTPException) as error:
+            raise AnswerLost(
+                f"{self.address} took the request and gave no answer: {_reason(error)}"
+            ) from error
+        finally:
+            connection.close()
+
+    def get(self, path: str, query: Mapping[str, str | int] | None = None) -> dict[str, Any]:
+        """
+        Read one document.
+
+        Raises:
+            Unreachable, AnswerLost: as `ask`.
+            Refused: the answer is not a good one.
+        """
+        return self.checked(self.ask(Request("GET", path, query)))
+
+    def checked(self, reply: Reply) -> dict[str, Any]:
+        """Return a good answer's document; raise `Refused`, with what to type, for any other."""
+        hint = f"{self.address} wants --token-file FILE" if reply.status == _UNAUTHORISED else ""
+        return reply.checked(hint=hint)
+
+    def _authorisation(self) -> dict[str, str]:
+        token = self._token(self.address)
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def _connect(self) -> http.client.HTTPConnection:
+        failures = []
+        for address in self._addresses:
+            connection = _connection(address)
+            try:
+                connection.connect()
+            except (OSError, UnicodeError) as error:  # UnicodeError: no such host name can be
+                connection.close()
+                failures.append(f"{address} ({_reason(error)})")
+            else:
+                self._addresses = (address,)
+                return connection
+        raise Unreachable(
+            f"the daemon cannot be reached; tried {', '.join(failures)}", hint=START_HINT
+        )
+
+
+def records(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """
+    Return the list of objects called *name* in a good answer.
+
+    Raises:
+        CtlError: there is none, so whoever answered is not this daemon.
+    """
+    listed = document.get(name)
+    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+        raise CtlError(f"the answer has no {name!r}: is this plivostatusd?")
+    return listed
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(CONNECT_TIMEOUT_S)
+        self.sock.connect(self._path)
+
+
+def _connection(address: Address) -> http.client.HTTPConnection:
+    if address.socket:
+        return _UnixConnection(address.socket)
+    kind = http.client.HTTPSConnection if address.tls else http.client.HTTPConnection
+    return kind(address.host, address.port, timeout=CONNECT_TIMEOUT_S)
+
+
+def _reply(response: http.client.HTTPResponse, content: bytes) -> Reply:
+    return Reply(
+        status=response.status,
+        document=_document(response.getheader("Content-Type", ""), content),
+        retry_after=response.getheader("Retry-After"),
+    )
+
+
+def _document(content_type: str, content: bytes) -> dict[str, Any] | None:
+    if not content_type.partition(";")[0].strip().endswith(("/json", "+json")):
+        return None
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError):
+        known = _REASONS.get(error.errno or 0)
+        return known or error.strerror or str(error) or type(error).__name__
+    return str(error) or type(error).__name__

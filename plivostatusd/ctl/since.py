@@ -1,0 +1,40 @@
+"""Reads moments as people say them: `2h`, `30m`, `7d` (ago), or RFC 3339. For argparse."""
+
+from __future__ import annotations
+
+import re
+import time
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+_AGO = re.compile(r"(\d{1,9})\s*([smhdw])(?:\s+ago)?", re.ASCII)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def moment(text: str, *, now_s: Callable[[], float] = time.time) -> str:
+    """
+    Spell *text* as RFC 3339 in UTC. A time without a zone is UTC; a date is its midnight.
+
+    Raises:
+        ArgumentTypeError: it is no moment.
+    """
+    try:
+        return _rfc3339(_ago(text, now_s()) or datetime.fromisoformat(text.strip()))
+    except (ValueError, OverflowError):
+        raise ArgumentTypeError(
+            f"{text!r} is no moment; want 30m, 2h, 7d (ago) or 2026-11-23T09:00:00Z"
+        ) from None
+
+
+def _ago(text: str, now_s: float) -> datetime | None:
+    match = _AGO.fullmatch(text.strip())
+    if match is None:
+        return None
+    now = datetime.fromtimestamp(int(now_s), UTC)
+    return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _rfc3339(instant: datetime) -> str:
+    aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
