@@ -1,0 +1,169 @@
+"""
+Opening the store: checks on the file, migrations, and the settings of each connection.
+
+Raises `StartRefused`, with the command to type, for what an operator can mend.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import sqlite3
+import stat
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from plivostatusd.domain.errors import StartRefused
+
+APPLICATION_ID: Final = 0x504C5653  # "PLVS", so that file(1) and we can tell the file's kind
+BUSY_TIMEOUT_S: Final = 0.8
+CACHE_KIB: Final = 16_384
+WAL_KEPT_BYTES: Final = 8 * 1024 * 1024
+_OTHERS: Final = stat.S_IRWXO
+
+
+def migrations() -> list[str]:
+    """Give every migration's SQL, in order; the number of those applied is the schema's version."""
+    folder = resources.files("plivostatusd.store") / "migrations"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [(folder / name).read_text(encoding="utf-8") for name in names]
+
+
+def check_file(path: Path) -> None:
+    """
+    Check the store's folder and file before SQLite touches them.
+
+    Raises `StartRefused`: no folder, not writable, another owner, or readable by everybody.
+    """
+    folder = path.parent
+    me = _user_name(os.geteuid())
+    if not os.path.isdir(folder):  # noqa: PTH112 - pathlib raises where a parent cannot be entered
+        raise StartRefused(
+            f"The store's folder {folder} does not exist, or {me} cannot reach it",
+            command=f"install -d -m 0750 -o {me} {folder}",
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StartRefused(
+            f"The store's folder {folder} is not writable for {me}",
+            command=f"chown {me} {folder} && chmod 0750 {folder}",
+        )
+    for file in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        if file.exists():
+            _check_owner(file, me)
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _check_owner(file: Path, me: str) -> None:
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise StartRefused(f"{file} is not a regular file", command=f"ls -l {file}")
+    if status.st_uid != os.geteuid():
+        owner = _user_name(status.st_uid)
+        raise StartRefused(
+            f"{file} belongs to {owner}, and this process runs as {me}",
+            command=f"chown {me} {file}",
+        )
+    if stat.S_IMODE(status.st_mode) & _OTHERS:
+        raise StartRefused(f"{file} is open to every user", command=f"chmod o-rwx {file}")
+    if not status.st_mode & stat.S_IWUSR:
+        raise StartRefused(f"{file} is not writable for its owner", command=f"chmod u+rw {file}")
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """
+    Open the one connection that writes, and bring the schema up to date.
+
+    Raises `StartRefused` for a store that a newer program made or that is no store, and
+    `sqlite3.DatabaseError` for one that cannot be read or written.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.close(descriptor)
+    connection = sqlite3.connect(
+        path,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    try:
+        version = _version(connection, path)  # first: another program's file stays as it is
+        _settle_connection(connection, path)
+        _migrate(connection, version)
+    except (sqlite3.DatabaseError, StartRefused):
+        connection.close()
+        raise
+    return connection
+
+
+def _settle_connection(connection: sqlite3.Connection, path: Path) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StartRefused(
+            f"SQLite cannot keep a write-ahead log beside {path}: it uses {mode} instead",
+            command=f"df -T {path.parent}",
+        )
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """
+    Give the schema's version, 0 for an empty file.
+
+    Raises `StartRefused` for a store that a newer program made, or a file of another kind.
+    """
+    known = len(migrations())
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (kind,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and kind != APPLICATION_ID:
+        raise StartRefused(f"{path} is a database of another program", command=f"file {path}")
+    if version > known:
+        raise StartRefused(
+            f"The store {path} has schema {version}, and this program knows up to {known}:"
+            " it was made by a newer plivostatusd. Install that version again, or put back the"
+            " backup taken before the upgrade",
+            command=f"plivostatusd --restore BACKUP  # in place of {path}",
+        )
+    return int(version)
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Apply the migrations that the store has not seen, all in one transaction."""
+    steps = migrations()
+    if version == len(steps):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for step in steps[version:]:
+        for statement in _statements(step):
+            connection.execute(statement)
+    connection.execute(
+        "INSERT OR IGNORE INTO facts VALUES ('generation', ?)", (secrets.token_hex(4),)
+    )
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {len(steps)}")
+    connection.execute("COMMIT")
+
+
+def _statements(script: str) -> list[str]:
+    """Split *script*; executescript() would commit the transaction it is run in."""
+    statements = []
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            statements.append(pending)
+            pending = ""
+    return statements

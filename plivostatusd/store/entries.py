@@ -1,0 +1,414 @@
+"""
+The outbox inside a transaction: a send's whole life from intent to settled.
+
+    (nothing) --accept--> pending --claim--> claimed --settle--> (nothing)
+                             ^                  |
+                             +---- postpone ----+---> unknown --a callback on its ref--> (nothing)
+
+The intent is committed before Plivo is called, and so is the claim: whatever is found `claimed` at
+a start was being called when the last process ended, and nobody knows whether Plivo heard it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from plivostatusd.domain import statuses
+from plivostatusd.domain.errors import KeyReused, LimitReached, NotCancellable
+from plivostatusd.domain.statuses import Fact
+from plivostatusd.store import folding
+from plivostatusd.store.folding import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from plivostatusd.domain.message import Draft
+    from plivostatusd.store.transaction import Transaction
+
+DAY_US: Final = 86_400_000_000
+ENTRIES_PER_JOB: Final = 500
+STATES: Final = ("pending", "claimed", "unknown")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A draft with the names it will live under."""
+
+    id: str
+    ref: str
+    draft: Draft
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """Everything that one `POST /send` records, in one transaction or not at all."""
+
+    intents: Sequence[Intent]
+    is_list: bool
+    sent_by: str
+    key: str | None
+    fingerprint: bytes
+    now_us: int
+    queue_max: int
+    per_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The ids under which a submission lives; *repeated* when its key had been here before."""
+
+    ids: tuple[str, ...]
+    is_list: bool
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A claimed send: all that the call to Plivo needs. Times in microseconds."""
+
+    row: int
+    id: str
+    ref: str
+    to: str
+    sender: str | None
+    text: str
+    options: Mapping[str, Any]
+    sent_by: str | None
+    attempt: int
+    first_tried_us: int
+
+
+def _tally(state: str) -> str:
+    return f"outbox.{state}"
+
+
+def find_key(transaction: Transaction, scope: str, key: str, fingerprint: bytes) -> Accepted | None:
+    """
+    Find what an Idempotency-Key led to before; None when it is new.
+
+    Raises `KeyReused` when it came with another body.
+    """
+    row = transaction.one(
+        "SELECT fingerprint, is_list, message_ids FROM idempotency WHERE scope = ? AND key = ?",
+        (scope, key),
+    )
+    if row is None:
+        return None
+    if row[0] != fingerprint:
+        raise KeyReused
+    return Accepted(tuple(row[2].split()), bool(row[1]), repeated=True)
+
+
+def accept(transaction: Transaction, submission: Submission) -> Accepted:
+    """
+    Record every intent of *submission*, or find what its key led to before.
+
+    Raises `KeyReused` and `LimitReached`, both before anything is written.
+    """
+    if submission.key is not None:
+        known = find_key(transaction, submission.sent_by, submission.key, submission.fingerprint)
+        if known is not None:
+            return known
+    _check_limits(transaction, submission)
+    for intent in submission.intents:
+        _record(transaction, intent, submission)
+    ids = tuple(intent.id for intent in submission.intents)
+    if submission.key is not None:
+        transaction.execute(
+            "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                submission.sent_by,
+                submission.key,
+                submission.fingerprint,
+                submission.is_list,
+                _spell(submission),
+                submission.now_us,
+            ),
+        )
+    return Accepted(ids, submission.is_list, repeated=False)
+
+
+def _check_limits(transaction: Transaction, submission: Submission) -> None:
+    count = len(submission.intents)
+    open_entries = sum(transaction.tally(_tally(state)) for state in STATES)
+    if open_entries + count > submission.queue_max:
+        raise LimitReached("The outbox is full (send.queue_max)", retry_after_s=10)
+    day, rest_us = divmod(submission.now_us, DAY_US)
+    if submission.per_day:
+        row = transaction.one("SELECT n FROM sends_by_day WHERE day = ?", (day,))
+        if (row[0] if row else 0) + count > submission.per_day:
+            until_midnight_s = (DAY_US - rest_us) // 1_000_000 + 1
+            raise LimitReached(
+                "The messages of this day are used up (send.per_day)",
+                retry_after_s=until_midnight_s,
+            )
+    transaction.execute(
+        "INSERT INTO sends_by_day VALUES (?1, ?2) ON CONFLICT (day) DO UPDATE SET n = n + ?2",
+        (day, count),
+    )
+
+
+def _record(transaction: Transaction, intent: Intent, submission: Submission) -> None:
+    draft, now_us = intent.draft, submission.now_us
+    row = transaction.insert(
+        "INSERT INTO messages (id, ref, sender_number, recipient_number, message_body, tag,"
+        " options, sent_by, current_status, created_at, updated_at, room)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending', ?9, ?9, zeroblob(?10))",
+        (
+            intent.id,
+            intent.ref,
+            draft.sender,
+            draft.to,
+            draft.text,
+            draft.tag,
+            json.dumps(draft.options) if draft.options else None,
+            submission.sent_by,
+            now_us,
+            folding.ROOM_BYTES,
+        ),
+    )
+    transaction.execute(
+        "INSERT INTO events (message, status, received_at, source, trust, status_after)"
+        " VALUES (?, 'pending', ?, 'send', 'local', 'pending')",
+        (row, now_us),
+    )
+    transaction.execute(
+        "INSERT INTO outbox (message, state, due_at) VALUES (?, 'pending', ?)", (row, now_us)
+    )
+    transaction.move(None, statuses.PENDING)
+    transaction.move(None, _tally("pending"))
+
+
+def withdraw(transaction: Transaction, submission: Submission) -> bool:
+    """
+    Take back what a COMMIT that reported an error has written: it was answered 503.
+
+    False when nothing of it is there, which is nearly always.
+    """
+    rows = [
+        message.row
+        for intent in submission.intents
+        if (message := folding.by_ref(transaction, intent.ref)) is not None
+    ]
+    if not rows:
+        return False
+    for row in rows:
+        _forget(transaction, row)
+        transaction.execute("DELETE FROM events WHERE message = ?", (row,))
+        transaction.execute("DELETE FROM messages WHERE row = ?", (row,))
+        transaction.move(statuses.PENDING, None)
+    transaction.execute(
+        "UPDATE sends_by_day SET n = n - ? WHERE day = ?",
+        (len(rows), submission.now_us // DAY_US),
+    )
+    transaction.execute(
+        "DELETE FROM idempotency WHERE scope = ? AND key = ? AND message_ids = ?",
+        (submission.sent_by, submission.key, _spell(submission)),
+    )
+    return True
+
+
+def _spell(submission: Submission) -> str:
+    return " ".join(intent.id for intent in submission.intents)
+
+
+def claim(transaction: Transaction, now_us: int) -> Entry | int | None:
+    """Claim the entry that is due first; else the instant when one will be, or None."""
+    row = transaction.one(
+        "SELECT message, due_at FROM outbox WHERE state = 'pending'"
+        " ORDER BY due_at, message LIMIT 1"
+    )
+    if row is None:
+        return None
+    if row[1] > now_us:
+        return int(row[1])
+    transaction.execute(
+        "UPDATE outbox SET state = 'claimed', claimed_at = ?1, attempts = attempts + 1,"
+        " first_tried_at = coalesce(first_tried_at, ?1) WHERE message = ?2",
+        (now_us, row[0]),
+    )
+    transaction.move(_tally("pending"), _tally("claimed"))
+    return _entry(transaction, row[0])
+
+
+def _entry(transaction: Transaction, row: int) -> Entry:
+    columns = transaction.execute(
+        "SELECT id, ref, recipient_number, sender_number, message_body, options, sent_by,"
+        " attempts, first_tried_at FROM messages JOIN outbox ON outbox.message = messages.row"
+        " WHERE row = ?",
+        (row,),
+    ).fetchone()
+    message_id, ref, to, sender, text, options, sent_by, attempts, first_tried_us = columns
+    return Entry(
+        row=row,
+        id=message_id,
+        ref=ref,
+        to=to,
+        sender=sender,
+        text=text,
+        options=json.loads(options) if options else {},
+        sent_by=sent_by,
+        attempt=attempts,
+        first_tried_us=first_tried_us,
+    )
+
+
+def give_back(transaction: Transaction, row: int) -> None:
+    """Undo a claim that no call followed."""
+    transaction.execute(
+        "UPDATE outbox SET state = 'pending', attempts = attempts - 1,"
+        " first_tried_at = CASE attempts WHEN 1 THEN NULL ELSE first_tried_at END"
+        " WHERE message = ?",
+        (row,),
+    )
+    transaction.move(_tally("claimed"), _tally("pending"))
+
+
+def settle_accepted(
+    transaction: Transaction, row: int, message_uuid: str, now_us: int
+) -> tuple[str, ...]:
+    """Plivo took it. Remarks for the log come back: duplicate_at_plivo, uuid_of_another."""
+    message = folding.by_row(transaction, row)
+    remark = folding.bind(transaction, message, message_uuid, now_us)
+    fact = Fact(status=statuses.QUEUED, source="send", trust="api")
+    aside = remark if remark == folding.DUPLICATE_AT_PLIVO else None
+    evidence = Evidence(received_us=now_us, message_uuid=message_uuid, aside=aside)
+    folding.add_event(transaction, message, fact, evidence)
+    _forget(transaction, row)
+    return (remark,) if remark else ()
+
+
+def settle_refused(  # noqa: PLR0913 - one argument a column
+    transaction: Transaction,
+    row: int,
+    reason: str,
+    now_us: int,
+    *,
+    source: statuses.Source = "send",
+    plivo_status: int | None = None,
+    plivo_error: str | None = None,
+) -> None:
+    """It is not sent and will not be: Plivo said no, time ran out, or it was cancelled."""
+    message = folding.by_row(transaction, row)
+    trust = "local" if plivo_status is None else "api"
+    fact = Fact(status=statuses.REFUSED, source=source, trust=trust, reason=reason)
+    folding.add_event(transaction, message, fact, Evidence(received_us=now_us))
+    if plivo_status is not None:
+        folding.note_refusal(transaction, row, plivo_status, plivo_error)
+    _forget(transaction, row)
+
+
+def settle_unknown(transaction: Transaction, row: int, reason: str, now_us: int) -> str:
+    """The call's outcome is not known; the message's status comes back: a callback may know."""
+    message = folding.by_row(transaction, row)
+    fact = Fact(status=statuses.UNKNOWN, source="send", trust="local", reason=reason)
+    folding.add_event(transaction, message, fact, Evidence(received_us=now_us))
+    if _was_called_back(transaction, row):
+        _forget(transaction, row)
+    else:
+        transaction.execute("UPDATE outbox SET state = 'unknown' WHERE message = ?", (row,))
+        transaction.move(_tally("claimed"), _tally("unknown"))
+    return message.status
+
+
+def postpone(transaction: Transaction, row: int, due_us: int) -> bool:
+    """
+    It provably never reached Plivo: it is due again at *due_us*.
+
+    False when Plivo called back on it all the same: then it is settled.
+    """
+    if _was_called_back(transaction, row):
+        _forget(transaction, row)
+        return False
+    transaction.execute(
+        "UPDATE outbox SET state = 'pending', due_at = ? WHERE message = ?", (due_us, row)
+    )
+    transaction.move(_tally("claimed"), _tally("pending"))
+    return True
+
+
+def found_at_plivo(transaction: Transaction, row: int) -> bool:
+    """
+    Settle the entry of which a callback speaks: True when one was waiting.
+
+    A claimed one is left: its call is on its way, and settles it.
+    """
+    entry = transaction.one("SELECT state FROM outbox WHERE message = ?", (row,))
+    if entry is None or entry[0] == "claimed":
+        return False
+    _forget(transaction, row)
+    return True
+
+
+def _was_called_back(transaction: Transaction, row: int) -> bool:
+    """Say whether Plivo called back, which proves that it has the message."""
+    found = transaction.one(
+        "SELECT 1 FROM events WHERE message = ? AND source = 'callback' LIMIT 1", (row,)
+    )
+    return found is not None
+
+
+def _forget(transaction: Transaction, row: int) -> None:
+    entry = transaction.one("DELETE FROM outbox WHERE message = ? RETURNING state", (row,))
+    if entry is not None:
+        transaction.move(_tally(entry[0]), None)
+
+
+def cancel(transaction: Transaction, message_id: str, now_us: int) -> bool:
+    """
+    Cancel a pending message; False when there is no such message.
+
+    Raises `NotCancellable` when it is past pending.
+    """
+    message = folding.by_id(transaction, message_id)
+    if message is None:
+        return False
+    entry = transaction.one("SELECT state FROM outbox WHERE message = ?", (message.row,))
+    if entry is None or entry[0] != "pending":
+        raise NotCancellable
+    settle_refused(transaction, message.row, "cancelled", now_us, source="operator")
+    return True
+
+
+def recover(transaction: Transaction, now_us: int) -> list[str]:
+    """
+    At a start: what was claimed becomes unknown, for nobody knows whether Plivo heard it.
+
+    Ids of some of them come back; call again until there are none.
+    """
+    rows = transaction.execute(
+        "SELECT row, id FROM outbox JOIN messages ON row = message WHERE state = 'claimed' LIMIT ?",
+        (ENTRIES_PER_JOB,),
+    ).fetchall()
+    for row, _ in rows:
+        settle_unknown(transaction, row, "the daemon ended during the call", now_us)
+    return [message_id for _, message_id in rows]
+
+
+def expire(transaction: Transaction, before_us: int, reason: str, now_us: int) -> list[str]:
+    """Refuse pending entries recorded before *before_us*; ids come back, until there are none."""
+    # In the order they were recorded, so that those which are too young need not be looked at.
+    oldest = transaction.execute(
+        "SELECT row, id, created_at FROM outbox JOIN messages ON row = message"
+        " WHERE state = 'pending' ORDER BY message LIMIT ?",
+        (ENTRIES_PER_JOB,),
+    )
+    rows = [(row, message_id) for row, message_id, at_us in oldest.fetchall() if at_us < before_us]
+    for row, _ in rows:
+        settle_refused(transaction, row, reason, now_us)
+    return [message_id for _, message_id in rows]
+
+
+def hold(transaction: Transaction, *, held: bool) -> None:
+    """Remember across restarts whether an operator holds the outbox."""
+    if held:
+        transaction.execute("INSERT OR REPLACE INTO facts VALUES ('held', '1')")
+    else:
+        transaction.execute("DELETE FROM facts WHERE name = 'held'")
+
+
+def is_held(transaction: Transaction) -> bool:
+    """Say whether an operator holds the outbox."""
+    return transaction.one("SELECT 1 FROM facts WHERE name = 'held'") is not None

@@ -1,0 +1,303 @@
+"""
+Messages and their events inside a transaction: finding, making, joining, and folding again.
+
+Every change of a message's status goes through `add_event` or `make`: the event is written, the set
+of the message's facts is folded, and the message's row is made to say what the fold says.
+
+A row of `messages` never grows. SQLite moves rows about when one outgrows its page, and leaves
+copies of what it moved in the page's free space, which secure_delete does not wipe: a text that was
+blanked would still be in the file. So a row is made with room for what will be learnt of it, and
+each UPDATE takes from `room` what it adds elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from plivostatusd.domain.statuses import Fact, Fold, fold
+
+if TYPE_CHECKING:
+    from plivostatusd.store.transaction import Row, Transaction
+
+ROOM_BYTES: Final = 256
+"""For what is learnt of a send: UUID, statuses, price, network, and Plivo's words on a refusal."""
+
+DUPLICATE_AT_PLIVO: Final = "duplicate_at_plivo"
+UUID_OF_ANOTHER: Final = "uuid_of_another"
+
+# In the order of Fact's fields.
+_FACTS = """
+SELECT status, source, trust, sequence, at, error_code, reason, units, amount, mcc, mnc
+FROM events WHERE message = ? AND aside IS NULL
+"""
+_MESSAGE = """
+SELECT row, id, message_uuid, current_status, ref IS NOT NULL, sender_number FROM messages WHERE
+"""
+_BY_ROW = f"{_MESSAGE} row = ?"
+_BY_ID = f"{_MESSAGE} id = ?"
+_BY_REF = f"{_MESSAGE} ref = ?"
+_BY_ALIAS = f"{_MESSAGE} row = (SELECT message FROM aliases WHERE id = ?1)"  # noqa: S608 - words of ours
+_BY_UUID = f"{_MESSAGE} message_uuid = ?1 UNION ALL {_BY_ALIAS} LIMIT 1"
+
+_INSERT_EVENT = """
+INSERT INTO events (message, status, sequence, at, received_at, source, trust, error_code, reason,
+                    units, amount, mcc, mnc, status_after, aside, message_uuid, verified_by, nonces,
+                    digest, raw)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+# Both name the derived columns in the order of _derived().
+_INSERT_MESSAGE = """
+INSERT INTO messages (initial_status, current_status, status_timestamp, error_code, reason,
+                      conflict, final, final_by, units, amount, mcc, mnc, updated_at,
+                      id, message_uuid, sender_number, recipient_number, created_at, room)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, zeroblob(64))
+"""
+_UPDATE_MESSAGE = """
+UPDATE messages
+SET initial_status = ?, current_status = ?, status_timestamp = ?, error_code = ?, reason = ?,
+    conflict = ?, final = ?, final_by = ?, units = ?, amount = ?, mcc = ?, mnc = ?, updated_at = ?,
+    room = zeroblob(max(0, length(room) - ?
+        + ifnull(length(initial_status), 0) + length(current_status)
+        + iif(status_timestamp IS NULL, 0, 8) + ifnull(length(error_code), 0)
+        + ifnull(length(reason), 0) + ifnull(length(final_by), 0) + iif(units IS NULL, 0, 8)
+        + ifnull(length(amount), 0) + ifnull(length(mcc), 0) + ifnull(length(mnc), 0)))
+WHERE row = ?
+"""
+_FILL_IN = """
+UPDATE messages
+SET {} = ?1, room = zeroblob(max(0, length(room) - length(CAST(?1 AS BLOB)))) WHERE row = ?2
+"""
+_BIND = _FILL_IN.format("message_uuid")
+_LEARN_SENDER = _FILL_IN.format("sender_number")
+_NOTE_ERROR = _FILL_IN.format("plivo_error")
+_NOTE_STATUS = _FILL_IN.format("plivo_status")
+
+
+@dataclass(slots=True)
+class Found:
+    """A message's row as a job needs it. *is_ours*: we sent it, so it has a ref."""
+
+    row: int
+    id: str
+    message_uuid: str | None
+    status: str
+    is_ours: bool
+    sender: str | None
+
+
+@dataclass(slots=True, kw_only=True)  # not frozen: one a callback, made in half the time
+class Evidence:
+    """What of an event the merge rule does not look at: where it came from, and its bytes."""
+
+    received_us: int
+    message_uuid: str | None = None
+    verified_by: str | None = None
+    nonces: tuple[str, ...] = ()
+    digest: bytes | None = None
+    raw: bytes | None = None
+    sender: str | None = None
+    aside: str | None = None
+
+
+def _found(row: Row | None) -> Found | None:
+    return Found(*row) if row else None
+
+
+def by_ref(transaction: Transaction, ref: str) -> Found | None:
+    """Find the message whose callback path holds *ref*."""
+    return _found(transaction.one(_BY_REF, (ref,)))
+
+
+def by_uuid(transaction: Transaction, message_uuid: str) -> Found | None:
+    """Find a message by Plivo's id, or by a second one that came on its ref."""
+    return _found(transaction.one(_BY_UUID, (message_uuid,)))
+
+
+def by_row(transaction: Transaction, row: int) -> Found:
+    """Find a message that is known to exist."""
+    return Found(*transaction.execute(_BY_ROW, (row,)).fetchone())
+
+
+def by_id(transaction: Transaction, message_id: str) -> Found | None:
+    """Find a message by our id, an alias of it, or Plivo's id."""
+    found = transaction.one(_BY_ID, (message_id,))
+    return _found(found) or by_uuid(transaction, message_id)
+
+
+def facts_of(transaction: Transaction, row: int) -> Fold:
+    """Fold everything that counts for the message in *row*."""
+    return fold(map(Fact._make, transaction.execute(_FACTS, (row,))))
+
+
+def make(
+    transaction: Transaction,
+    message_id: str,
+    recipient: str | None,
+    fact: Fact,
+    evidence: Evidence,
+) -> tuple[Found, int]:
+    """Make the row of a message of which *fact* is the first we hear; its event's cursor, too."""
+    whole = fold([fact])
+    row = transaction.insert(
+        _INSERT_MESSAGE,
+        (
+            *_derived(whole),
+            evidence.received_us,
+            message_id,
+            evidence.message_uuid,
+            evidence.sender,
+            recipient,
+            evidence.received_us,
+        ),
+    )
+    status = whole.status
+    transaction.move(None, status)
+    cursor = _write_event(transaction, row, status, fact, evidence)
+    message = Found(
+        row=row,
+        id=message_id,
+        message_uuid=evidence.message_uuid,
+        status=status,
+        is_ours=False,
+        sender=evidence.sender,
+    )
+    return message, cursor
+
+
+def add_event(
+    transaction: Transaction, message: Found | None, fact: Fact, evidence: Evidence
+) -> int:
+    """
+    Write an event and fold it into *message*; its row number, which is its cursor, comes back.
+
+    Without a message, and for an event kept aside, nothing is folded.
+    """
+    if message is None:
+        return _write_event(transaction, None, None, fact, evidence)
+    if evidence.aside is None:
+        whole = facts_of(transaction, message.row) | fold([fact])
+        _update(transaction, message, whole, evidence.received_us)
+        _learn_sender(transaction, message, evidence.sender)
+    return _write_event(transaction, message.row, message.status, fact, evidence)
+
+
+def _write_event(
+    transaction: Transaction, row: int | None, after: str | None, fact: Fact, evidence: Evidence
+) -> int:
+    return transaction.insert(
+        _INSERT_EVENT,
+        (
+            row,
+            fact.status,
+            fact.sequence,
+            fact.at_us,
+            evidence.received_us,
+            fact.source,
+            fact.trust,
+            fact.error_code,
+            fact.reason,
+            fact.units,
+            fact.amount,
+            fact.mcc,
+            fact.mnc,
+            after,
+            evidence.aside,
+            evidence.message_uuid,
+            evidence.verified_by,
+            " ".join(evidence.nonces) or None,
+            evidence.digest,
+            evidence.raw,
+        ),
+    )
+
+
+def _derived(whole: Fold) -> Row:
+    return (
+        whole.initial_status,
+        whole.status,
+        whole.status_timestamp_us,
+        whole.error_code,
+        whole.reason,
+        whole.conflict,
+        whole.final,
+        whole.final_by,
+        whole.units,
+        whole.amount,
+        whole.mcc,
+        whole.mnc,
+    )
+
+
+def _bytes(columns: Row) -> int:
+    """Count what *columns* take up in a row: a number 8 bytes at most, a truth value none."""
+    sizes = (len(each) if type(each) is str else 8 * (type(each) is int) for each in columns)
+    return sum(sizes)
+
+
+def _update(transaction: Transaction, message: Found, whole: Fold, now_us: int) -> None:
+    """Make the row of *message* say what *whole* says."""
+    columns = _derived(whole)
+    transaction.execute(_UPDATE_MESSAGE, (*columns, now_us, _bytes(columns), message.row))
+    transaction.move(message.status, whole.status)
+    message.status = whole.status
+
+
+def _learn_sender(transaction: Transaction, message: Found, sender: str | None) -> None:
+    """Fill in who sends where none was named: of a Powerpack's numbers Plivo chooses one."""
+    if message.sender is None and sender is not None:
+        transaction.execute(_LEARN_SENDER, (sender, message.row))
+        message.sender = sender
+
+
+def note_refusal(
+    transaction: Transaction, row: int, plivo_status: int, plivo_error: str | None
+) -> None:
+    """Keep Plivo's HTTP status and words, which are no part of the fold."""
+    transaction.execute(_NOTE_STATUS, (plivo_status, row))
+    transaction.execute(_NOTE_ERROR, (plivo_error, row))
+
+
+def bind(transaction: Transaction, message: Found, message_uuid: str, now_us: int) -> str | None:
+    """
+    Say that *message* is Plivo's *message_uuid*; None when it is, else a remark why it cannot be.
+
+    A row that a callback made for the same UUID is joined to *message*, whose id lives. Two sends
+    of ours are never joined: what comes under *message*'s own ref or answer speaks of *message*,
+    and proves nothing about another one whose UUID it names.
+    """
+    if message.message_uuid == message_uuid:
+        return None
+    other = by_uuid(transaction, message_uuid)
+    if message.message_uuid is not None:
+        _mark_duplicate(transaction, message, message_uuid, is_known=other is not None)
+        return DUPLICATE_AT_PLIVO
+    if other is not None and other.message_uuid != message_uuid:
+        transaction.execute("DELETE FROM aliases WHERE id = ?", (message_uuid,))
+    elif other is not None:
+        if other.is_ours:
+            return UUID_OF_ANOTHER
+        _join(transaction, other, message, now_us)
+    transaction.execute(_BIND, (message_uuid, message.row))
+    message.message_uuid = message_uuid
+    return None
+
+
+def _mark_duplicate(
+    transaction: Transaction, message: Found, message_uuid: str, *, is_known: bool
+) -> None:
+    transaction.execute("UPDATE messages SET duplicate_at_plivo = 1 WHERE row = ?", (message.row,))
+    if not is_known:
+        transaction.execute("INSERT INTO aliases VALUES (?, ?)", (message_uuid, message.row))
+
+
+def _join(transaction: Transaction, loser: Found, survivor: Found, now_us: int) -> None:
+    """Give *survivor* everything of *loser*, whose id becomes an alias."""
+    execute = transaction.execute
+    execute("UPDATE events SET message = ? WHERE message = ?", (survivor.row, loser.row))
+    execute("UPDATE aliases SET message = ? WHERE message = ?", (survivor.row, loser.row))
+    execute("DELETE FROM messages WHERE row = ?", (loser.row,))
+    execute("INSERT INTO aliases VALUES (?, ?)", (loser.id, survivor.row))
+    transaction.move(loser.status, None)
+    _update(transaction, survivor, facts_of(transaction, survivor.row), now_us)
+    _learn_sender(transaction, survivor, loser.sender)

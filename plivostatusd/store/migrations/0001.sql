@@ -1,0 +1,129 @@
+-- Schema 1, as first released. Never edited once released: what changes is the next file's business.
+-- Instants are whole microseconds since the Unix epoch, UTC: datetime(created_at / 1e6, 'unixepoch').
+
+CREATE TABLE messages (
+    row                INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used again, so a cursor keeps its meaning
+    id                 TEXT    NOT NULL UNIQUE,            -- ours, UUIDv7
+    message_uuid       TEXT    UNIQUE,                     -- Plivo's; null until Plivo told us
+    ref                TEXT,                               -- 128 random bits: this message's callback path
+    sender_number      TEXT,
+    recipient_number   TEXT,
+    message_body       TEXT,
+    tag                TEXT,
+    options            TEXT,                               -- JSON: what else of the send goes to Plivo
+    sent_by            TEXT,                               -- who asked: a token's name or a local user
+    initial_status     TEXT,
+    current_status     TEXT    NOT NULL,
+    status_timestamp   INTEGER,                            -- Plivo's own time of current_status
+    error_code         TEXT,
+    reason             TEXT,
+    plivo_status       INTEGER,                            -- HTTP status and words of a refusal by Plivo
+    plivo_error        TEXT,
+    conflict           INTEGER NOT NULL DEFAULT 0,
+    final              INTEGER NOT NULL DEFAULT 0,
+    final_by           TEXT,
+    duplicate_at_plivo INTEGER NOT NULL DEFAULT 0,         -- a second MessageUUID came on this ref
+    units              INTEGER,
+    amount             TEXT,
+    mcc                TEXT,
+    mnc                TEXT,
+    created_at         INTEGER NOT NULL,
+    updated_at         INTEGER NOT NULL,
+    room               BLOB    NOT NULL                    -- zeros, which what is learnt later displaces
+) STRICT;
+
+CREATE UNIQUE INDEX messages_by_ref ON messages (ref) WHERE ref IS NOT NULL;
+CREATE INDEX messages_by_time      ON messages (created_at);
+CREATE INDEX messages_by_status    ON messages (current_status, created_at);
+CREATE INDEX messages_by_recipient ON messages (recipient_number, created_at);
+CREATE INDEX messages_by_sender    ON messages (sender_number, created_at);
+CREATE INDEX messages_by_tag       ON messages (tag, created_at) WHERE tag IS NOT NULL;
+CREATE INDEX messages_open         ON messages (created_at) WHERE final = 0;
+CREATE INDEX messages_with_text    ON messages (created_at) WHERE message_body IS NOT NULL;
+
+-- Ids that lead to a message besides its own: those of rows that turned out to be the same message.
+CREATE TABLE aliases (
+    id      TEXT    NOT NULL PRIMARY KEY,
+    message INTEGER NOT NULL REFERENCES messages (row)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX aliases_by_message ON aliases (message);
+
+-- Append-only: what arrived, verbatim, and what it said. A row's number is the cursor of /events.
+CREATE TABLE events (
+    row           INTEGER PRIMARY KEY AUTOINCREMENT,
+    message       INTEGER REFERENCES messages (row),       -- null: it names no message
+    status        TEXT,                                    -- null: it says nothing about the status
+    sequence      INTEGER,
+    at            INTEGER,                                 -- Plivo's own time
+    received_at   INTEGER NOT NULL,
+    source        TEXT    NOT NULL,
+    trust         TEXT    NOT NULL,
+    error_code    TEXT,
+    reason        TEXT,
+    units         INTEGER,
+    amount        TEXT,
+    mcc           TEXT,
+    mnc           TEXT,
+    status_after  TEXT,                                    -- the message's status once this was folded in
+    aside         TEXT,                                    -- not null: kept, and takes no part in the fold
+    message_uuid  TEXT,                                    -- the MessageUUID that the event bore
+    verified_by   TEXT,                                    -- the key's name
+    nonces        TEXT,                                    -- every nonce of the request, separated by blanks
+    digest        BLOB,                                    -- method, raw target and raw body, hashed
+    raw           BLOB                                     -- request line, signature headers, body
+) STRICT;
+
+CREATE INDEX events_by_message ON events (message);
+
+-- Nonces seen on the bare path, with the requests that bore them: more than one where Plivo used a
+-- nonce again. On a ref's path those of the message's own events are looked at.
+CREATE TABLE nonces (
+    nonce   TEXT    NOT NULL,
+    digest  BLOB    NOT NULL,
+    key     TEXT    NOT NULL,                              -- fingerprint of the token that verified it
+    seen_at INTEGER NOT NULL,
+    PRIMARY KEY (nonce, digest)
+) STRICT, WITHOUT ROWID;
+
+-- Sends that are not settled yet.
+CREATE TABLE outbox (
+    message        INTEGER PRIMARY KEY REFERENCES messages (row),
+    state          TEXT    NOT NULL CHECK (state IN ('pending', 'claimed', 'unknown')),
+    due_at         INTEGER NOT NULL,
+    attempts       INTEGER NOT NULL DEFAULT 0,
+    first_tried_at INTEGER,
+    claimed_at     INTEGER
+) STRICT;
+
+CREATE INDEX outbox_by_state ON outbox (state, due_at);
+
+CREATE TABLE idempotency (
+    scope       TEXT    NOT NULL,                          -- one token's, or one local user's
+    key         TEXT    NOT NULL,
+    fingerprint BLOB    NOT NULL,
+    is_list     INTEGER NOT NULL,
+    message_ids TEXT    NOT NULL,                          -- separated by blanks
+    created_at  INTEGER NOT NULL,
+    PRIMARY KEY (scope, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_by_time ON idempotency (created_at);
+
+-- Kept as rows change, so that no scrape and no reply counts them: messages by status, and
+-- the outbox by state as outbox.pending, outbox.claimed, outbox.unknown.
+CREATE TABLE tallies (
+    name TEXT    NOT NULL PRIMARY KEY,
+    n    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sends_by_day (
+    day INTEGER NOT NULL PRIMARY KEY,                      -- days since the Unix epoch, UTC
+    n   INTEGER NOT NULL
+) STRICT;
+
+-- One value a name: generation (what event cursors belong to), held (the outbox, by an operator).
+CREATE TABLE facts (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

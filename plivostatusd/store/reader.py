@@ -1,0 +1,237 @@
+"""
+Reading the store, through aiosqlite on a connection that can only read.
+
+Nothing here scans: every query walks an index in the order of its answer, and a page looks at a
+bounded number of rows. Rows come back as dicts of the schema's columns.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import aiosqlite
+
+from plivostatusd.domain.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Record = dict[str, Any]
+
+EXAMINED_MAX: Final = 20_000
+"""Rows that one page of a filtered list looks at; past it the page ends early, with a cursor."""
+
+_EARLIEST: Final = -(2**63)
+_LATEST: Final = 2**63 - 1
+
+_EVENT = (
+    "e.row AS cursor, e.status, e.sequence, e.at, e.received_at, e.trust, e.source, e.error_code,"
+    " e.reason, e.aside"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which messages a list holds; None means any. *before* is the key of the last one seen."""
+
+    status: str | None = None
+    to: str | None = None
+    sender: str | None = None
+    tag: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    final: bool | None = None
+    limit: int = 100
+    before: tuple[int, int] | None = None
+
+    def equalities(self) -> dict[str, str]:
+        """The columns that must hold a value, the most telling first, with the index for each."""
+        wanted = {
+            "recipient_number": self.to,
+            "tag": self.tag,
+            "current_status": self.status,
+            "sender_number": self.sender,
+        }
+        return {column: value for column, value in wanted.items() if value is not None}
+
+
+_INDEXES: Final = {
+    "recipient_number": "messages_by_recipient",
+    "tag": "messages_by_tag",
+    "current_status": "messages_by_status",
+    "sender_number": "messages_by_sender",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of messages, newest first; *next* is the key to go on from, None at the end."""
+
+    records: list[Record]
+    next: tuple[int, int] | None
+
+
+class Reader:
+    """One read-only connection, used from the event loop; raises `StoreUnavailable`."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Connect to the store that the writer has made."""
+        connection = await aiosqlite.connect(_uri(path), uri=True, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "cache_size = -8192"):
+            await connection.execute(f"PRAGMA {pragma}")
+        return cls(connection)
+
+    async def close(self) -> None:
+        """End the connection and its thread."""
+        await self._connection.close()
+
+    async def _all(self, sql: str, arguments: tuple[object, ...] = ()) -> list[Record]:
+        try:
+            rows = await self._connection.execute_fetchall(sql, arguments)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+        return [dict(row) for row in rows]
+
+    async def _one(self, sql: str, arguments: tuple[object, ...] = ()) -> Record | None:
+        rows = await self._all(sql, arguments)
+        return rows[0] if rows else None
+
+    async def message(self, message_id: str) -> Record | None:
+        """Find one message by our id, an alias of it, or Plivo's id; None when there is none."""
+        for condition in (
+            "id = ?",
+            "message_uuid = ?",
+            "row = (SELECT message FROM aliases WHERE id = ?)",
+        ):
+            found = await self._one(f"SELECT * FROM messages WHERE {condition}", (message_id,))  # noqa: S608 - conditions of ours
+            if found is not None:
+                return found
+        return None
+
+    async def events_of(self, row: int) -> list[Record]:
+        """Give the events of one message, in commit order."""
+        sql = f"SELECT {_EVENT}, e.message_uuid FROM events e WHERE e.message = ? ORDER BY e.row"  # noqa: S608 - columns of ours
+        return await self._all(sql, (row,))
+
+    async def messages(self, wanted: Filter) -> Page:
+        """Give one page of messages, newest first."""
+        walk, rest, index = _plan(wanted)
+        floor = await self._floor(walk, index) if rest else None
+        conditions = walk + rest
+        if floor is not None:
+            conditions.append(("(created_at, row) >= (?, ?)", floor))
+        where, arguments = _where(conditions)
+        records = await self._all(
+            f"SELECT * FROM messages INDEXED BY {index} {where}"  # noqa: S608 - words of ours
+            " ORDER BY created_at DESC, row DESC LIMIT ?",
+            (*arguments, wanted.limit),
+        )
+        if len(records) == wanted.limit:
+            last = records[-1]
+            return Page(records, (last["created_at"], last["row"]))
+        return Page(records, floor)
+
+    async def _floor(self, walk: list[_Condition], index: str) -> tuple[int, int] | None:
+        """The key of the last row that a page may look at; None when there are fewer."""
+        where, arguments = _where(walk)
+        found = await self._one(
+            f"SELECT created_at, row FROM messages INDEXED BY {index} {where}"  # noqa: S608 - words of ours
+            " ORDER BY created_at DESC, row DESC LIMIT 1 OFFSET ?",
+            (*arguments, EXAMINED_MAX - 1),
+        )
+        return (found["created_at"], found["row"]) if found else None
+
+    async def generation(self) -> str:
+        """Name the store's generation, which event cursors belong to."""
+        (found,) = await self._all("SELECT value FROM facts WHERE name = 'generation'")
+        return str(found["value"])
+
+    async def event_bounds(self) -> tuple[int, int]:
+        """Give the oldest event that is kept and the newest one ever written (0 for none)."""
+        (found,) = await self._all(
+            "SELECT (SELECT min(row) FROM events) AS oldest,"
+            " (SELECT seq FROM sqlite_sequence WHERE name = 'events') AS newest"
+        )
+        newest = found["newest"] or 0
+        return found["oldest"] or newest + 1, newest
+
+    async def events_after(self, cursor: int, limit: int) -> list[Record]:
+        """Give the events written after *cursor*, in commit order, with their messages' names."""
+        return await self._all(
+            f"SELECT {_EVENT}, e.status_after, m.id AS message_id, m.tag, m.recipient_number,"  # noqa: S608 - columns of ours
+            " coalesce(e.message_uuid, m.message_uuid) AS message_uuid"
+            " FROM events e LEFT JOIN messages m ON m.row = e.message"
+            " WHERE e.row > ? ORDER BY e.row LIMIT ?",
+            (cursor, limit),
+        )
+
+    async def tallies(self) -> dict[str, int]:
+        """Count messages by status, and the outbox by state (`outbox.pending` and so on)."""
+        rows = await self._all("SELECT name, n FROM tallies")
+        return {row["name"]: row["n"] for row in rows}
+
+    async def counts_between(self, since_us: int | None, until_us: int | None) -> dict[str, int]:
+        """Count the messages made in a span of time, by status, from the index alone."""
+        rows = await self._all(
+            "SELECT name, (SELECT count(*) FROM messages INDEXED BY messages_by_status"
+            " WHERE current_status = name AND created_at >= ? AND created_at < ?) AS n"
+            " FROM tallies WHERE name NOT LIKE 'outbox.%'",
+            (
+                _EARLIEST if since_us is None else since_us,
+                _LATEST if until_us is None else until_us,
+            ),
+        )
+        return {row["name"]: row["n"] for row in rows if row["n"]}
+
+    async def oldest_open_us(self) -> int | None:
+        """When the oldest message that is not final was made; None when all are."""
+        (found,) = await self._all(
+            "SELECT min(created_at) AS oldest FROM messages INDEXED BY messages_open"
+            " WHERE final = 0"
+        )
+        oldest: int | None = found["oldest"]
+        return oldest
+
+
+def _uri(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=rw"
+
+
+_Condition = tuple[str, tuple[object, ...]]
+
+
+def _plan(wanted: Filter) -> tuple[list[_Condition], list[_Condition], str]:
+    """Choose the index to walk; what it cannot answer is the rest, checked row by row."""
+    equalities = list(wanted.equalities().items())
+    walk: list[_Condition] = []
+    rest: list[_Condition] = [(f"{column} = ?", (value,)) for column, value in equalities[1:]]
+    if equalities:
+        column, value = equalities[0]
+        index = _INDEXES[column]
+        walk.append((f"{column} = ?", (value,)))
+    else:
+        index = "messages_open" if wanted.final is False else "messages_by_time"
+    if wanted.final is not None:
+        condition: _Condition = (f"final = {int(wanted.final)}", ())
+        (walk if index == "messages_open" else rest).append(condition)
+    if wanted.since_us is not None:
+        walk.append(("created_at >= ?", (wanted.since_us,)))
+    if wanted.until_us is not None:
+        walk.append(("created_at < ?", (wanted.until_us,)))
+    if wanted.before is not None:
+        walk.append(("(created_at, row) < (?, ?)", wanted.before))
+    return walk, rest, index
+
+
+def _where(conditions: list[_Condition]) -> tuple[str, tuple[object, ...]]:
+    if not conditions:
+        return "", ()
+    text = " AND ".join(condition for condition, _ in conditions)
+    return f"WHERE {text}", tuple(value for _, values in conditions for value in values)

@@ -1,0 +1,169 @@
+"""
+Recording what arrived on the public listener: replay rules, event, message and nonces in one go.
+
+Runs inside a transaction of the writer's, so that what a nonce was used for and the event it came
+with are known together or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from plivostatusd.domain.errors import ReplayRefused, UnknownRef
+from plivostatusd.store import entries, folding
+from plivostatusd.store.folding import Evidence, Found
+
+if TYPE_CHECKING:
+    from plivostatusd.domain.callback import Report
+    from plivostatusd.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A verified callback. *message_id* is for the row that it may have to make."""
+
+    report: Report
+    ref: str | None
+    trust: str
+    key_name: str
+    key_fingerprint: str
+    nonces: tuple[str, ...]
+    digest: bytes
+    raw: bytes
+    received_us: int
+    message_id: str
+
+
+class Replayed(ReplayRefused):
+    """A remembered nonce under another request; `message_id` is the message that it names."""
+
+    def __init__(self, message_id: str | None) -> None:
+        super().__init__()
+        self.message_id = message_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """
+    What became of an arrival: a new event (*cursor*), or a repeat of one that is there (None).
+
+    *remarks* are words for the log: unknown_ref, nonce_reused, duplicate_at_plivo,
+    uuid_of_another, send_found, message_unnamed.
+    """
+
+    message_id: str | None
+    message_status: str | None
+    cursor: int | None
+    remarks: tuple[str, ...] = ()
+
+
+def record(transaction: Transaction, arrival: Arrival) -> Recorded:
+    """
+    Write *arrival* down, unless it is a repeat.
+
+    Raises `UnknownRef` and `Replayed`, both before anything is written.
+    """
+    message = None if arrival.ref is None else folding.by_ref(transaction, arrival.ref)
+    if message is not None:
+        seen = _digests_of_message(transaction, message, arrival)
+        return _judge(transaction, message, arrival, seen, [])
+    if arrival.ref is not None and arrival.trust != "full":
+        raise UnknownRef
+    uuid = arrival.report.message_uuid
+    message = None if uuid is None else folding.by_uuid(transaction, uuid)
+    seen = _digests_of_ledger(transaction, arrival)
+    remarks = [] if arrival.ref is None else ["unknown_ref"]
+    recorded = _judge(transaction, message, arrival, seen, remarks)
+    if recorded.cursor is not None:
+        _remember(transaction, arrival)
+    return recorded
+
+
+def _digests_of_message(transaction: Transaction, message: Found, arrival: Arrival) -> set[bytes]:
+    """Give the digests under which *message*'s own events bore one of the arrival's nonces."""
+    rows = transaction.execute(
+        "SELECT nonces, digest FROM events WHERE message = ? AND nonces IS NOT NULL",
+        (message.row,),
+    )
+    given = set(arrival.nonces)
+    return {digest for nonces, digest in rows if not given.isdisjoint(nonces.split())}
+
+
+def _digests_of_ledger(transaction: Transaction, arrival: Arrival) -> set[bytes]:
+    """Give the digests of the bare path's requests that bore one of the arrival's nonces."""
+    execute = transaction.execute
+    return {
+        digest
+        for nonce in arrival.nonces
+        for (digest,) in execute("SELECT digest FROM nonces WHERE nonce = ?", (nonce,))
+    }
+
+
+def _remember(transaction: Transaction, arrival: Arrival) -> None:
+    for nonce in arrival.nonces:
+        transaction.execute(
+            "INSERT INTO nonces VALUES (?, ?, ?, ?)",
+            (nonce, arrival.digest, arrival.key_fingerprint, arrival.received_us),
+        )
+
+
+def _judge(
+    transaction: Transaction,
+    message: Found | None,
+    arrival: Arrival,
+    seen: set[bytes],
+    remarks: list[str],
+) -> Recorded:
+    """Apply the replay rules; what passes them is written."""
+    if arrival.digest in seen:
+        return Recorded(
+            message_id=message.id if message else None,
+            message_status=message.status if message else None,
+            cursor=None,
+        )
+    if seen:
+        if arrival.trust != "full":
+            raise Replayed(message.id if message else None)
+        remarks.append("nonce_reused")
+    return _write(transaction, message, arrival, remarks)
+
+
+def _write(
+    transaction: Transaction, message: Found | None, arrival: Arrival, remarks: list[str]
+) -> Recorded:
+    report = arrival.report
+    fact = report.fact("callback", arrival.trust)
+    aside = None
+    if message is not None and report.message_uuid is not None:
+        remark = folding.bind(transaction, message, report.message_uuid, arrival.received_us)
+        if remark:
+            remarks.append(remark)
+        if remark == folding.DUPLICATE_AT_PLIVO:
+            aside = remark
+    evidence = Evidence(
+        received_us=arrival.received_us,
+        message_uuid=report.message_uuid,
+        verified_by=arrival.key_name,
+        nonces=arrival.nonces,
+        digest=arrival.digest,
+        raw=arrival.raw,
+        sender=report.sender,
+        aside=aside,
+    )
+    if message is None and report.message_uuid is not None:  # early, or sent elsewhere
+        message, cursor = folding.make(
+            transaction, arrival.message_id, report.recipient, fact, evidence
+        )
+    else:
+        cursor = folding.add_event(transaction, message, fact, evidence)
+    if message is None:
+        remarks.append("message_unnamed")
+    elif message.is_ours and entries.found_at_plivo(transaction, message.row):
+        remarks.append("send_found")
+    return Recorded(
+        message_id=message.id if message else None,
+        message_status=message.status if message else None,
+        cursor=cursor,
+        remarks=tuple(remarks),
+    )

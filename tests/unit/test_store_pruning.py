@@ -1,0 +1,162 @@
+"""Retention: what is forgotten is gone from the file, and what is still needed stays."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plivostatusd.store import entries, pruning
+from plivostatusd.store.entries import DAY_US
+from tests.unit.store_place import START_US, Place, opened, submission, uuid
+
+LATER_US = START_US + 10
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a step end early, so that every test takes several."""
+    monkeypatch.setattr(pruning, "ROWS_PER_STEP", 3)
+
+
+async def all_steps(place: Place, step: Callable[..., bool], *arguments: Any) -> int:
+    """Repeat a step while it says that there is more; how often that was."""
+    steps = 1
+    while await place.writer.submit(lambda tx: step(tx, *arguments)):
+        steps += 1
+    return steps
+
+
+async def settled(place: Place, **options: Any) -> str:
+    """Record a send that Plivo refuses, and return its id."""
+    ids = (await place.accept(submission(**options))).ids
+    for _ in ids:
+        entry = await place.writer.submit(lambda tx: entries.claim(tx, LATER_US))
+        await place.writer.submit(
+            lambda tx, row=entry.row: entries.settle_refused(
+                tx, row, "no", LATER_US, plivo_status=400, plivo_error=f"bad {options.get('text')}"
+            )
+        )
+    return ids[0]
+
+
+async def test_texts_are_blanked(tmp_path: Path) -> None:
+    """Old texts go, with Plivo's words about them; young ones and unsettled sends keep theirs."""
+    async with opened(tmp_path) as place:
+        old = [await settled(place, text=f"old {number}") for number in range(7)]
+        young = await settled(place, text="young", now_us=LATER_US)
+        unsettled = (await place.accept(submission(text="unsettled"))).ids[0]
+        assert 3 == await all_steps(place, pruning.blank_texts, LATER_US)
+        texts = dict(place.rows("SELECT id, message_body FROM messages"))
+        assert {**dict.fromkeys(old), young: "young", unsettled: "unsettled"} == texts
+        errors = place.rows("SELECT plivo_error FROM messages WHERE plivo_error IS NOT NULL")
+        assert ["bad young"] == errors
+
+
+async def test_a_text_is_blanked_once_it_is_settled(tmp_path: Path) -> None:
+    """A send that was not settled at one round loses its text at the next."""
+    async with opened(tmp_path) as place:
+        late = (await place.accept(submission(text="late"))).ids[0]
+        await all_steps(place, pruning.blank_texts, LATER_US)
+        await place.writer.submit(lambda tx: entries.cancel(tx, late, LATER_US))
+        await all_steps(place, pruning.blank_texts, LATER_US)
+        assert [None] == place.rows("SELECT message_body FROM messages")
+
+
+async def test_blanked_texts_are_gone_from_the_file(tmp_path: Path, chance: random.Random) -> None:
+    """After a checkpoint no byte of a blanked text is anywhere in the file, however rows moved."""
+    async with opened(tmp_path) as place:
+        refs = []
+        for number in range(200):
+            given = submission(text=f"SECRET{'x' * chance.randrange(1500)}{number}")
+            await place.accept(given)
+            refs.append(given.intents[0].ref)
+        chance.shuffle(refs)
+        for word in ("queued", "sent", "delivered"):  # rows grow, and pages are split
+            for number, ref in enumerate(refs):
+                sizes = {"TotalAmount": "0.0070", "MCC": "310", "MNC": "150", "ErrorCode": "000"}
+                await place.record(message_uuid=uuid(number), status=word, ref=ref, **sizes)
+        assert b"SECRET" in _bytes(place.path) + _bytes(Path(f"{place.path}-wal"))
+        await all_steps(place, pruning.blank_texts, LATER_US)
+    assert b"SECRET" not in _bytes(place.path)
+
+
+async def test_messages_are_deleted(tmp_path: Path) -> None:
+    """Old messages go with their events and aliases; young ones and unsettled sends stay."""
+    async with opened(tmp_path) as place:
+        for number in range(7):
+            await place.record(message_uuid=uuid(number), status="sent")
+        await _joined(place, uuid(50))
+        young = await settled(place, now_us=LATER_US)
+        unsettled = (await place.accept(submission())).ids[0]
+        assert 3 == await all_steps(place, pruning.delete_messages, LATER_US)
+        assert {unsettled, young} == set(place.rows("SELECT id FROM messages"))
+        assert [0] == place.rows("SELECT count(*) FROM aliases")
+        assert [3] == place.rows("SELECT count(*) FROM events")
+    assert b"8888" not in _bytes(place.path)
+
+
+async def test_unnamed_events_are_deleted(tmp_path: Path) -> None:
+    """Old events that name no message go; young ones, and those of messages, stay."""
+    async with opened(tmp_path) as place:
+        await place.record(message_uuid=uuid(1))
+        for _ in range(4):
+            await place.record(message_uuid=None)
+        place.clock.us = LATER_US
+        await place.record(message_uuid=None)
+        assert 2 == await all_steps(place, pruning.delete_unnamed_events, LATER_US)
+        assert [1, 6] == place.rows("SELECT row FROM events ORDER BY row")
+
+
+async def test_keys_are_deleted(tmp_path: Path) -> None:
+    """Idempotency-Keys live 48 hours, and the counts of days as long as they are asked for."""
+    async with opened(tmp_path) as place:
+        for number in range(4):
+            await place.accept(submission(key=f"old {number}"))
+        now_us = START_US + 2 * DAY_US + 1
+        await place.accept(submission(key="young", now_us=START_US + 1))
+        await place.accept(submission(now_us=now_us + DAY_US))
+        assert 2 == await all_steps(place, pruning.delete_keys, now_us)
+        assert ["young"] == place.rows("SELECT key FROM idempotency")
+        assert 2 == len(place.rows("SELECT day FROM sends_by_day"))
+        await all_steps(place, pruning.delete_keys, now_us + DAY_US)
+        assert 1 == len(place.rows("SELECT day FROM sends_by_day"))
+
+
+async def test_nonces_live_as_long_as_their_token(tmp_path: Path) -> None:
+    """A nonce outlives its event while its token is trusted, and the event's age after that."""
+    async with opened(tmp_path) as place:
+        for number in range(8):
+            key = "retired" if number % 2 else "trusted"
+            await place.record(message_uuid=uuid(number), nonces=[f"nonce-{number}"], key=key)
+        place.clock.us = LATER_US
+        await place.record(message_uuid=uuid(9), nonces=["nonce-9"], key="retired")
+        for digest in (b"1" * 16, b"2" * 16):  # one nonce, two requests
+            await place.record(
+                message_uuid=uuid(9), nonces=["nonce-4"], digest=digest, key="retired"
+            )
+        after: pruning.NonceKey | None = pruning.NONCES_FROM_THE_FIRST
+        steps = 0
+        while after is not None:
+            steps += 1
+            after = await place.writer.submit(
+                lambda tx, after=after: pruning.delete_nonces(tx, after, LATER_US, {"trusted"})
+            )
+        assert 4 == steps
+        kept = place.rows("SELECT DISTINCT nonce FROM nonces ORDER BY nonce")
+        assert ["nonce-0", "nonce-2", "nonce-4", "nonce-6", "nonce-9"] == kept
+
+
+async def _joined(place: Place, message_uuid: str) -> None:
+    """Make a message with an alias."""
+    await place.record(message_uuid=message_uuid, From="14155558888")
+    given = submission()
+    await place.accept(given)
+    await place.record(message_uuid=message_uuid, ref=given.intents[0].ref, From="14155558888")
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes()

@@ -1,0 +1,267 @@
+"""Reading: no query scans, pages neither miss nor double a message, and what is there is found."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plivostatusd.domain.errors import StoreUnavailable
+from plivostatusd.store import reader as reading
+from plivostatusd.store.reader import Filter, Reader
+from tests.unit.store_place import START_US, Place, opened, submission, uuid
+
+ALICE, BOB, CAROL = "+14155550001", "+14155550002", "+14155550003"
+
+
+class Watched(Reader):
+    """A reader that remembers what it asked, and with which arguments."""
+
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection)
+        self.asked: list[tuple[str, tuple[object, ...]]] = []
+
+    async def _all(self, sql: str, arguments: tuple[object, ...] = ()) -> list[dict[str, Any]]:
+        self.asked.append((sql, arguments))
+        return await super()._all(sql, arguments)
+
+
+def plans_of(path: Path, asked: list[tuple[str, tuple[object, ...]]]) -> list[str]:
+    """Return every step of SQLite's plans for what was asked."""
+    with closing(sqlite3.connect(path)) as connection:
+        return [
+            step
+            for sql, arguments in asked
+            for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {sql}", arguments)
+        ]
+
+
+# The newest ones of all: a walk that ends at its LIMIT, without a condition to search for.
+WALKS = {
+    "SCAN messages USING INDEX messages_by_time",
+    "SCAN messages USING COVERING INDEX messages_by_time",
+    "SCAN messages USING INDEX messages_open",
+}
+
+
+def scans(steps: list[str]) -> set[str]:
+    """Return the steps that get slower as the store grows."""
+    growing = ("SCAN m", "SCAN e", "SCAN outbox", "SCAN aliases", "SCAN nonces", "TEMP B-TREE")
+    return {step for step in steps if any(word in step for word in growing)}
+
+
+async def fill(place: Place) -> None:
+    """Record messages of two senders to three people, some tagged, several at the same instant."""
+    for number, to in enumerate((ALICE, BOB, CAROL) * 4):
+        sent = submission(
+            to=[to],
+            sender="+14155551212" if number % 2 else "Acme",
+            tag="night" if number % 4 else None,
+            now_us=START_US + number // 5,
+        )
+        await place.accept(sent)
+        if number % 3:
+            ref = sent.intents[0].ref
+            status = "delivered" if number % 2 else "sent"
+            await place.record(message_uuid=uuid(number), status=status, ref=ref)
+
+
+SHAPES = [
+    Filter(
+        status=status, to=to, sender=sender, tag=tag, since_us=since, until_us=until, final=final
+    )
+    for status, to, sender, tag, since, until, final in product(
+        (None, "sent"),
+        (None, ALICE),
+        (None, "Acme"),
+        (None, "night"),
+        (None, START_US + 1),
+        (None, START_US + 2),
+        (None, True, False),
+    )
+]
+
+
+async def test_no_list_scans(tmp_path: Path) -> None:
+    """Whatever is asked of the list, SQLite walks an index in the order of the answer."""
+    async with opened(tmp_path) as place:
+        await fill(place)
+        watched = Watched(place.reader._connection)
+        for shape in SHAPES:
+            await watched.messages(shape)
+            onward = dict.fromkeys(("before",), (START_US + 1, 7))
+            await watched.messages(Filter(**{**_fields(shape), **onward}))
+        steps = plans_of(place.path, watched.asked)
+        assert len(SHAPES) * 2 < len(steps)
+        assert WALKS == scans(steps)
+        assert all("LIMIT" in sql for sql, _ in watched.asked)
+
+
+async def test_nothing_else_scans(tmp_path: Path) -> None:
+    """No other question that the reader knows looks at every message or every event."""
+    async with opened(tmp_path) as place:
+        await fill(place)
+        watched = Watched(place.reader._connection)
+        await watched.message("no such id")
+        await watched.events_of(1)
+        await watched.generation()
+        await watched.event_bounds()
+        await watched.events_after(3, 10)
+        await watched.tallies()
+        await watched.counts_between(START_US, None)
+        await watched.counts_between(None, START_US)
+        await watched.oldest_open_us()
+        assert set() == scans(plans_of(place.path, watched.asked))
+
+
+async def test_every_filter_finds_what_it_says(tmp_path: Path) -> None:
+    """Every combination of conditions gives the messages that a plain look at each one gives."""
+    async with opened(tmp_path) as place:
+        await fill(place)
+        everything = (await place.reader.messages(Filter())).records
+        assert 12 == len(everything)
+        for shape in SHAPES:
+            wanted = [record["row"] for record in everything if _holds(shape, record)]
+            found = (await place.reader.messages(shape)).records
+            assert wanted == [record["row"] for record in found]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 12, 100])
+@pytest.mark.parametrize(
+    "shape", [Filter(), Filter(tag="night", sender="Acme"), Filter(final=False)]
+)
+async def test_pages_join_without_a_seam(tmp_path: Path, limit: int, shape: Filter) -> None:
+    """Messages of the same instant are neither missed nor doubled where a page ends among them."""
+    async with opened(tmp_path) as place:
+        await fill(place)
+        wanted = [record["row"] for record in (await place.reader.messages(shape)).records]
+        found: list[int] = []
+        before = None
+        while True:
+            fields = {**_fields(shape), "limit": limit, "before": before}
+            page = await place.reader.messages(Filter(**fields))
+            assert len(page.records) <= limit
+            found += [record["row"] for record in page.records]
+            before = page.next
+            if before is None:
+                break
+        assert wanted == found
+
+
+async def test_a_page_looks_at_so_many_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rare message far back ends a page early, and the pages after it still reach it."""
+    monkeypatch.setattr(reading, "EXAMINED_MAX", 3)
+    async with opened(tmp_path) as place:
+        await place.accept(submission(to=[ALICE], tag="rare", sender="Acme"))
+        for _ in range(7):
+            await place.accept(submission(to=[BOB], tag="rare"))
+        pages = []
+        before = None
+        while not pages or before:
+            page = await place.reader.messages(Filter(tag="rare", sender="Acme", before=before))
+            pages.append(len(page.records))
+            before = page.next
+        assert [0, 0, 1] == pages
+
+
+async def test_a_message_by_any_name(tmp_path: Path) -> None:
+    """A message is found by our id, by Plivo's, and by the id of a row that was joined to it."""
+    async with opened(tmp_path) as place:
+        early = await place.record(message_uuid=uuid(1), status="queued")
+        sent = submission()
+        await place.accept(sent)
+        await place.record(message_uuid=uuid(1), status="sent", ref=sent.intents[0].ref)
+        for name in (sent.intents[0].id, uuid(1), early.message_id or ""):
+            found = await place.reader.message(name)
+            assert found is not None
+            assert sent.intents[0].id == found["id"]
+        assert await place.reader.message(uuid(2)) is None
+
+
+async def test_events_in_commit_order(tmp_path: Path) -> None:
+    """Events come in the order of their commits with their messages' names, from any cursor on."""
+    async with opened(tmp_path) as place:
+        assert (1, 0) == await place.reader.event_bounds()
+        sent = submission(tag="night")
+        await place.accept(sent)
+        await place.record(message_uuid=uuid(1), status="sent", ref=sent.intents[0].ref)
+        await place.record(message_uuid=None, status=None)
+        await place.record(message_uuid=uuid(1), status="delivered")
+        events = await place.reader.events_after(0, 100)
+        mine = sent.intents[0].id
+        assert [mine, mine, None, mine] == [event["message_id"] for event in events]
+        assert ["pending", "sent", None, "delivered"] == [e["status_after"] for e in events]
+        assert [uuid(1), uuid(1), None, uuid(1)] == [e["message_uuid"] for e in events]
+        assert "night" == events[0]["tag"]
+        assert events[1:3] == await place.reader.events_after(events[0]["cursor"], 2)
+        assert (1, 4) == await place.reader.event_bounds()
+        own = await place.reader.events_of(1)
+        assert ["pending", "sent", "delivered"] == [event["status"] for event in own]
+
+
+async def test_bounds_outlive_the_events(tmp_path: Path) -> None:
+    """When every event is gone the newest one ever written is still known."""
+    async with opened(tmp_path) as place:
+        await place.record(message_uuid=None)
+        await place.record(message_uuid=None)
+        await place.writer.submit(lambda tx: tx.execute("DELETE FROM events"))
+        assert (3, 2) == await place.reader.event_bounds()
+
+
+async def test_counts(tmp_path: Path) -> None:
+    """Counts of all and of a span of time are those of a plain recount."""
+    async with opened(tmp_path) as place:
+        assert {} == await place.reader.counts_between(None, None)
+        await fill(place)
+        for since, until in product((None, START_US + 1), (None, START_US + 2)):
+            wanted = place.rows(
+                "SELECT current_status, count(*) FROM messages"
+                " WHERE created_at >= ? AND created_at < ? GROUP BY 1",
+                since or 0,
+                until or 2**62,
+            )
+            assert dict(wanted) == await place.reader.counts_between(since, until)
+        tallies = await place.reader.tallies()
+        assert 4 == tallies["outbox.pending"] == tallies["pending"]
+        assert START_US == await place.reader.oldest_open_us()
+
+
+async def test_nothing_is_open(tmp_path: Path) -> None:
+    """Without a message that is open there is no oldest one."""
+    async with opened(tmp_path) as place:
+        await place.record(message_uuid=uuid(1), status="delivered")
+        assert await place.reader.oldest_open_us() is None
+
+
+async def test_a_store_that_cannot_be_read(tmp_path: Path) -> None:
+    """A reader whose query fails says that the store is not available."""
+    async with opened(tmp_path) as place:
+        await place.writer.submit(lambda tx: tx.execute("ALTER TABLE tallies RENAME TO t"))
+        with pytest.raises(StoreUnavailable, match="no such table"):
+            await place.reader.tallies()
+        await place.writer.submit(lambda tx: tx.execute("ALTER TABLE t RENAME TO tallies"))
+
+
+def _fields(shape: Filter) -> dict[str, Any]:
+    names = ("status", "to", "sender", "tag", "since_us", "until_us", "final")
+    return {name: getattr(shape, name) for name in names}
+
+
+def _holds(shape: Filter, record: dict[str, Any]) -> bool:
+    return all(
+        (
+            shape.status in {None, record["current_status"]},
+            shape.to in {None, record["recipient_number"]},
+            shape.sender in {None, record["sender_number"]},
+            shape.tag in {None, record["tag"]},
+            shape.since_us is None or record["created_at"] >= shape.since_us,
+            shape.until_us is None or record["created_at"] < shape.until_us,
+            shape.final is None or bool(record["final"]) is shape.final,
+        )
+    )

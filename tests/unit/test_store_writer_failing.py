@@ -1,0 +1,232 @@
+"""The writer when the store cannot take a commit: locked, full, broken at the last step."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plivostatusd.domain.errors import StoreUnavailable
+from plivostatusd.store import database
+from plivostatusd.store.transaction import Transaction
+from plivostatusd.store.writer import Writer
+from tests.logbook import Logbook
+from tests.unit.store_place import Place, insert_fact, opened, rows_of
+
+NAMES = "SELECT name FROM facts WHERE name LIKE 'job %' ORDER BY name"
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[sqlite3.Connection]:
+    """Hold the store's write lock as another program would."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+@contextmanager
+def full_disk(place: Place) -> Iterator[None]:
+    """Let the system refuse every byte that would make the write-ahead log longer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = Path(f"{place.path}-wal").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+class FaultyConnection:
+    """A connection whose next COMMITs report an error, once they have worked or instead."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = database.connect_writer(path)
+        self.faults: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, sql: str, arguments: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        """Run *sql*, unless it is a COMMIT that is to fail."""
+        fault = self.faults.pop(0) if sql == "COMMIT" and self.faults else None
+        if fault == "without":
+            raise sqlite3.OperationalError("disk I/O error")
+        cursor = self._connection.execute(sql, arguments)
+        if fault == "with":
+            raise sqlite3.OperationalError("disk I/O error")
+        return cursor
+
+
+def remove(name: str, transaction: Transaction) -> bool:
+    """Take back what `insert_fact` wrote."""
+    return bool(transaction.execute("DELETE FROM facts WHERE name = ?", (name,)).rowcount)
+
+
+def insert(writer: Writer, name: str) -> asyncio.Future[Any]:
+    """Submit a job that is taken back should its COMMIT fail."""
+    return writer.submit(partial(insert_fact, name=name), undo=partial(remove, name))
+
+
+@pytest.mark.expect_log("batch_failed.*locked")
+async def test_the_impatient_hear_in_time(tmp_path: Path) -> None:
+    """While another program locks the store the impatient are refused in time; others wait on."""
+    async with opened(tmp_path, commit_timeout_s=0.1) as place:
+        with locked(place.path):
+            patient = place.writer.submit(partial(insert_fact, name="job patient"))
+            impatient = place.writer.submit(lambda _: None, impatient=True)
+            behind = place.writer.submit(partial(insert_fact, name="job behind"))
+            with pytest.raises(StoreUnavailable, match="too long"):
+                await impatient
+            assert not patient.done()
+            assert not behind.done()
+        assert ["job patient", "job behind"] == await asyncio.gather(patient, behind)
+        with locked(place.path), pytest.raises(StoreUnavailable, match="locked"):
+            await place.writer.submit(lambda _: None)
+
+
+async def test_those_behind_a_stuck_batch_hear_in_time(tmp_path: Path) -> None:
+    """Impatient jobs behind a batch that is stuck are refused and never run; the others run."""
+    async with opened(tmp_path, commit_timeout_s=0.1) as place:
+        with locked(place.path):
+            stuck = place.writer.submit(lambda _: "stuck")
+            await asyncio.sleep(0)
+            waits = place.writer.submit(partial(insert_fact, name="job waits"))
+            gives_up = place.writer.submit(partial(insert_fact, name="job gone"), impatient=True)
+            gone = place.writer.submit(partial(insert_fact, name="job left"))
+            gone.cancel()
+            with pytest.raises(StoreUnavailable):
+                await gives_up
+            assert 2 == place.writer.waiting
+        assert ["stuck", "job waits"] == await asyncio.gather(stuck, waits)
+        assert ["job left", "job waits"] == place.rows(NAMES)
+
+
+@pytest.mark.expect_log("batch_failed")
+async def test_a_full_disk(tmp_path: Path, logbook: Logbook) -> None:
+    """What cannot be written is refused to each waiter, said once in the log, and gone."""
+    async with opened(tmp_path) as place:
+        await insert(place.writer, "job before")
+        with full_disk(place):
+            for _ in range(2):
+                futures = [insert(place.writer, f"job {n}") for n in range(2)]
+                outcomes = await asyncio.gather(*futures, return_exceptions=True)
+                assert all(isinstance(each, StoreUnavailable) for each in outcomes)
+                assert outcomes[0] is not outcomes[1]
+                assert place.writer.failing
+        assert 1 == len(logbook.events("batch_failed"))
+        assert ["job before"] == place.rows(NAMES)
+        await insert(place.writer, "job after")
+        assert not place.writer.failing
+        assert 1 == len(logbook.events("store_recovered"))
+        assert ["job after", "job before"] == place.rows(NAMES)
+
+
+@pytest.mark.expect_log("batch_failed")
+async def test_a_failing_commit_is_undone_first(tmp_path: Path) -> None:
+    """What a COMMIT that reported an error wrote all the same is taken back before a later job."""
+    path = tmp_path / "status.db"
+    faulty = FaultyConnection(path)
+    writer = Writer(faulty, commit_timeout_s=5.0)  # type: ignore[arg-type]  # it behaves as one
+    faulty.faults = ["with"]
+    with pytest.raises(StoreUnavailable):
+        await insert(writer, "job void")
+    assert ["job void"] == rows_of(path, NAMES)
+    seen = await writer.submit(lambda tx: tx.execute(NAMES).fetchall())
+    assert [] == seen == rows_of(path, NAMES)
+    await writer.close()
+
+
+@pytest.mark.expect_log("batch_failed")
+async def test_undone_at_the_end_if_not_before(tmp_path: Path) -> None:
+    """What was refused because its COMMIT reported an error does not outlive the writer."""
+    path = tmp_path / "status.db"
+    faulty = FaultyConnection(path)
+    writer = Writer(faulty, commit_timeout_s=5.0)  # type: ignore[arg-type]  # it behaves as one
+    faulty.faults = ["with"]
+    with pytest.raises(StoreUnavailable):
+        await insert(writer, "job void")
+    await writer.close()
+    assert [] == rows_of(path, NAMES)
+
+
+@pytest.mark.expect_log("batch_failed")
+async def test_what_was_not_written_is_forgotten(tmp_path: Path) -> None:
+    """While COMMITs go on failing, what they did not write is not looked for for ever."""
+    faulty = FaultyConnection(tmp_path / "status.db")
+    writer = Writer(faulty, commit_timeout_s=5.0)  # type: ignore[arg-type]  # it behaves as one
+    faulty.faults = ["without"] * 3
+    looked = []
+
+    def undo(transaction: Transaction) -> bool:
+        looked.append(transaction)
+        return False
+
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            await writer.submit(lambda _: None, undo=undo)
+    assert 2 == len(looked)
+    await writer.submit(lambda _: None)
+    await writer.submit(lambda _: None)
+    assert 3 == len(looked)
+    await writer.close()
+
+
+@pytest.mark.expect_log("batch_failed")
+async def test_undone_again_until_it_lasts(tmp_path: Path) -> None:
+    """An undoing whose own COMMIT fails is done again in the next transaction."""
+    path = tmp_path / "status.db"
+    faulty = FaultyConnection(path)
+    writer = Writer(faulty, commit_timeout_s=5.0)  # type: ignore[arg-type]  # it behaves as one
+    faulty.faults = ["with", "without"]
+    for name in ("job void", "job never"):
+        with pytest.raises(StoreUnavailable):
+            await insert(writer, name)
+    assert ["job void"] == rows_of(path, NAMES)
+    await writer.submit(lambda _: None)
+    assert [] == rows_of(path, NAMES)
+    await writer.close()
+
+
+@pytest.mark.expect_log("batch_failed")
+async def test_no_waiter_is_forgotten(tmp_path: Path) -> None:
+    """A fault that nobody foresaw reaches every waiter too, and the next job runs."""
+    faulty = FaultyConnection(tmp_path / "status.db")
+    writer = Writer(faulty, commit_timeout_s=5.0)  # type: ignore[arg-type]  # it behaves as one
+
+    def lie(transaction: Transaction) -> None:
+        transaction.execute("ROLLBACK")
+
+    futures = [writer.submit(lambda _: None), writer.submit(lie)]
+    outcomes = await asyncio.gather(*futures, return_exceptions=True)
+    assert ["StoreUnavailable"] * 2 == [type(each).__name__ for each in outcomes]
+    await writer.submit(lambda _: None)
+    await writer.close()
+
+
+@pytest.mark.expect_log("batch_failed")
+async def test_a_disk_that_fills_up_among_the_bad(tmp_path: Path) -> None:
+    """When the store fails while a bad job is being looked for, nobody is told of success."""
+    async with opened(tmp_path) as place:
+        runs = []
+
+        def fill(transaction: Transaction) -> None:
+            runs.append(transaction)
+            if len(runs) == 2:
+                transaction.execute(f"PRAGMA max_page_count = {1}")
+                insert_fact(transaction, "job big", "x" * 1_000_000)
+            raise LookupError("a bug")
+
+        futures = [
+            place.writer.submit(partial(insert_fact, name="job 1")),
+            place.writer.submit(fill),
+        ]
+        outcomes = await asyncio.gather(*futures, return_exceptions=True)
+        assert ["StoreUnavailable"] * 2 == [type(each).__name__ for each in outcomes]
+        assert [] == place.rows(NAMES)
