@@ -1,0 +1,1 @@
+"""The daemon's stories, told without HTTP and without SQL."""

@@ -1,0 +1,44 @@
+"""Tasks that must have ended before the store is closed, because they write to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+
+class Stories:
+    """Keeps hold of its tasks until they end."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, story: Coroutine[Any, Any, None]) -> None:
+        """Run *story* beside the others."""
+        task = asyncio.get_running_loop().create_task(story)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @property
+    def running(self) -> frozenset[asyncio.Task[None]]:
+        """Those that have not ended yet."""
+        return frozenset(self._tasks)
+
+    async def end(self, *, within_s: float) -> bool:
+        """Wait for all of them; False when some still run after *within_s*."""
+        try:
+            async with asyncio.timeout(within_s):
+                while self._tasks:
+                    await asyncio.wait(self.running)
+        except TimeoutError:
+            return False
+        return True
+
+    async def cut(self) -> None:
+        """Cancel all that still run, and see them end."""
+        for task in self.running:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self.running)

@@ -1,0 +1,80 @@
+"""Retention: what the configuration says is forgotten, a small step a transaction, once an hour."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from plivostatusd.domain.errors import StoreUnavailable
+from plivostatusd.log import get_logger
+from plivostatusd.store import pruning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plivostatusd.store.pruning import NonceKey
+    from plivostatusd.store.transaction import Transaction
+    from plivostatusd.store.writer import Writer
+
+log = get_logger()
+
+EVERY_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long what is kept, in seconds; 0 keeps it. *keys* are the tokens still trusted."""
+
+    text_s: float
+    messages_s: float
+    keys: frozenset[str]
+
+
+class Upkeep:
+    """Forgets by and by. `retention` may be replaced at a reload."""
+
+    def __init__(self, writer: Writer, retention: Retention, *, now_us: Callable[[], int]) -> None:
+        self.retention = retention
+        self._writer = writer
+        self._now_us = now_us
+
+    async def run(self) -> None:
+        """Do a round now and each hour, until cancelled."""
+        while True:
+            try:
+                await self.round()
+            except StoreUnavailable:
+                log.info("upkeep_postponed")
+            except Exception:
+                log.exception("upkeep_failed")
+            await asyncio.sleep(EVERY_S)
+
+    async def round(self) -> None:
+        """Forget everything that is due. Raises `StoreUnavailable`."""
+        now_us, retention = self._now_us(), self.retention
+        if retention.text_s:
+            text_us = now_us - int(retention.text_s * 1_000_000)
+            await self._all(lambda tx: pruning.blank_texts(tx, text_us))
+        await self._all(lambda tx: pruning.delete_keys(tx, now_us))
+        if retention.messages_s:
+            before_us = now_us - int(retention.messages_s * 1_000_000)
+            await self._all(lambda tx: pruning.delete_messages(tx, before_us))
+            await self._all(lambda tx: pruning.delete_unnamed_events(tx, before_us))
+            await self._nonces(before_us)
+
+    async def _all(self, step: Callable[[Transaction], bool]) -> None:
+        while await self._writer.submit(step):
+            pass
+
+    async def _nonces(self, before_us: int) -> None:
+        after: NonceKey | None = pruning.NONCES_FROM_THE_FIRST
+        while after is not None:
+            after = await self._nonces_after(after, before_us)
+
+    async def _nonces_after(self, after: NonceKey, before_us: int) -> NonceKey | None:
+        keys = self.retention.keys
+        last: NonceKey | None = await self._writer.submit(
+            lambda tx: pruning.delete_nonces(tx, after, before_us, keys)
+        )
+        return last
