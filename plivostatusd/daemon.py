@@ -1,0 +1,327 @@
+"""
+Composition: builds the house in order, serves, drains, and closes in reverse.
+
+Nobody else makes a door or a flow. Start: logs, lock, listeners, store, flows. Stop: listeners take
+no more, what is in flight is answered, sends on their way are waited for, the store is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sqlite3
+import time
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Final
+
+from plivostatusd import __version__
+from plivostatusd.config import ConfigError, load
+from plivostatusd.domain.errors import StartRefused, StoreUnavailable
+from plivostatusd.domain.signature import Key, Verifier
+from plivostatusd.flows.ingest import Ingest
+from plivostatusd.flows.outbox import Outbox, Terms
+from plivostatusd.flows.upkeep import Retention, Upkeep
+from plivostatusd.host.filesystem import refuse_network
+from plivostatusd.host.lock import DirectoryLock
+from plivostatusd.host.sockets import Listener, actual_address, listen
+from plivostatusd.log import configure, get_logger
+from plivostatusd.plivo.api import ApiOptions, PlivoApi
+from plivostatusd.store import database
+from plivostatusd.store.reader import Reader
+from plivostatusd.store.writer import Writer
+from plivostatusd.web.access import Rules
+from plivostatusd.web.api import application
+from plivostatusd.web.callbacks import CallbackServer
+from plivostatusd.web.handler import Services
+from plivostatusd.web.in_flight import InFlight
+from plivostatusd.web.metrics import Metrics
+from plivostatusd.web.server import http_server
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tornado.httpserver import HTTPServer
+
+    from plivostatusd.config import Config
+    from plivostatusd.domain.statuses import Trust
+
+log = get_logger()
+
+DRAIN_S_MAX: Final = 10.0
+CLOSE_S_MAX: Final = 5.0
+FREE_BYTES_BESIDE_RESERVE: Final = 16 * 1024 * 1024
+
+
+def now_us() -> int:
+    """Read the wall clock, in microseconds since the Unix epoch."""
+    return time.time_ns() // 1000
+
+
+class Daemon:
+    """One running daemon over one configuration, which a reload may replace."""
+
+    def __init__(
+        self, config: Config, *, path: Path, environ: Mapping[str, str], is_dev: bool = False
+    ) -> None:
+        self._config = config
+        self._path = path
+        self._environ = environ
+        self._is_dev = is_dev
+        self._stop = asyncio.Event()
+        self._told_to_reload = asyncio.Event()
+        self._metrics = Metrics()
+        self._listeners: dict[str, list[Listener]] = {}
+        self._servers: list[HTTPServer] = []
+
+    async def run(self) -> None:
+        """
+        Serve until told to stop.
+
+        Raises `StartRefused` when something needed is not there; nothing is left open then.
+        """
+        self._catch_signals()
+        async with AsyncExitStack() as stack:
+            self._enter_store_folder(stack)
+            self._bind(stack)
+            await self._build(stack)
+            await self._start_outbox()
+            stack.push_async_callback(self._drain)
+            self._serve()
+            for story in (self._upkeep.run(), self._reload_when_told()):
+                stack.callback(asyncio.create_task(story).cancel)
+            _settle_garbage_collector()
+            log.info("started", version=__version__, pid=os.getpid())
+            await self._stop.wait()
+        log.info("stopped")
+
+    def _enter_store_folder(self, stack: AsyncExitStack) -> None:
+        path = self._config.store.path
+        database.check_file(path)
+        if sentence := refuse_network(path):
+            raise StartRefused(sentence, command=f"df -T {path.parent}")
+        stack.enter_context(DirectoryLock(path.parent))
+
+    def _bind(self, stack: AsyncExitStack) -> None:
+        listens = {"callbacks": self._config.callbacks.listen, "api": self._config.api.listen}
+        for name, addresses in listens.items():
+            self._listeners[name] = [stack.enter_context(listen(each)) for each in addresses]
+
+    async def _build(self, stack: AsyncExitStack) -> None:
+        config = self._config
+        try:
+            connection = database.connect_writer(config.store.path)
+        except sqlite3.DatabaseError as error:
+            raise StartRefused(
+                f"The store {config.store.path} cannot be opened: {error}",
+                command=f"ls -l {config.store.path}; df -h {config.store.path.parent}",
+            ) from error
+        writer = Writer(connection, commit_timeout_s=config.store.commit_timeout)
+        stack.push_async_callback(writer.close)
+        reader = await Reader.open(config.store.path)
+        stack.push_async_callback(reader.close)
+        self._ingest = Ingest(
+            writer,
+            _verifier(config),
+            self._metrics,
+            queue_max=config.callbacks.queue_max,
+            now_us=now_us,
+        )
+        self._outbox = Outbox(
+            writer, PlivoApi(_api_options(config)), _terms(config), self._metrics, now_us=now_us
+        )
+        self._upkeep = Upkeep(writer, _retention(config), now_us=now_us)
+        self._callbacks = CallbackServer(self._ingest, body_bytes_max=config.callbacks.body_max)
+        self._services = self._make_services(writer, reader)
+
+    async def _start_outbox(self) -> None:
+        try:
+            await self._outbox.start()
+        except StoreUnavailable as error:
+            path = self._config.store.path
+            raise StartRefused(
+                f"The store {path} cannot be written: {error.detail}",
+                command=f"fuser -v {path}; df -h {path.parent}",
+            ) from error
+
+    def _make_services(self, writer: Writer, reader: Reader) -> Services:
+        config = self._config
+        return Services(
+            outbox=self._outbox,
+            reader=reader,
+            writer=writer,
+            metrics=self._metrics,
+            rules=_rules(config),
+            default_sender=config.send.from_,
+            wait_s=config.send.wait,
+            store_path=config.store.path,
+            free_bytes_min=config.store.spool_reserve + FREE_BYTES_BESIDE_RESERVE,
+            now_us=now_us,
+            stopping=asyncio.Event(),
+            in_flight=InFlight(),
+        )
+
+    def _serve(self) -> None:
+        doors = {"callbacks": self._callbacks, "api": application(self._services)}
+        for name, door in doors.items():
+            server = http_server(door)
+            self._servers.append(server)
+            for sock in (sock for each in self._listeners[name] for sock in each.sockets):
+                server.add_sockets([sock])
+                log.info("listening", listener=name, address=actual_address(sock))
+
+    async def _drain(self) -> None:
+        """Take no more, answer what is in flight, and write down what is on its way."""
+        log.info("stopping")
+        for server in self._servers:
+            server.stop()
+        self._services.stopping.set()
+        self._callbacks.is_draining = True
+        ends_s = time.monotonic() + DRAIN_S_MAX
+        await self._outbox.stop(within_s=DRAIN_S_MAX)
+        for door in (self._callbacks.in_flight, self._services.in_flight):
+            await door.empty(within_s=max(0.1, ends_s - time.monotonic()))
+        await self._close_outbox()
+        for server in self._servers:
+            await server.close_all_connections()
+
+    async def _close_outbox(self) -> None:
+        """Write outcomes down; a store that takes none must not keep the process alive for ever."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S_MAX):
+                await self._outbox.close()
+                return
+        log.error("outcomes_lost", hint="Sends that were on their way will be unknown")
+
+    # Signals
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told_to_stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._told_to_reload.set)
+
+    def _told_to_stop(self, number: signal.Signals) -> None:
+        if self._stop.is_set():
+            log.warning("stopped_at_once", signal=number.name)
+            os._exit(128 + number)
+        self._stop.set()
+
+    async def _reload_when_told(self) -> None:
+        while True:
+            await self._told_to_reload.wait()
+            self._told_to_reload.clear()
+            self.reload()
+
+    def reload(self) -> None:
+        """Read the configuration again: all of it is taken, or nothing."""
+        try:
+            loaded = load(self._path, self._environ)
+        except ConfigError as error:
+            self._refuse(error)
+            return
+        old, new = self._config, loaded.config
+        changed = new.differences(old)
+        self._config = new
+        self._apply(old, new)
+        self._metrics.reload_ended(successful=True)
+        log.info(
+            "config_reloaded",
+            changed=[change.name for change in changed if change.is_reloadable],
+            needs_restart=[change.name for change in changed if not change.is_reloadable],
+        )
+
+    def _refuse(self, error: ConfigError) -> None:
+        self._metrics.reload_ended(successful=False)
+        for problem in error.problems:
+            hint = f"plivostatusd -t -c {self._path}"
+            log.error("config_refused", problem=str(problem), hint=hint)
+
+    def _apply(self, old: Config, new: Config) -> None:
+        configure_logs(new, dev=self._is_dev)
+        self._ingest.verifier = _verifier(new)
+        self._ingest.queue_max = new.callbacks.queue_max
+        self._callbacks.body_bytes_max = new.callbacks.body_max
+        self._services.rules = _rules(new)
+        self._services.default_sender = new.send.from_
+        self._services.wait_s = new.send.wait
+        self._services.writer.commit_timeout_s = new.store.commit_timeout
+        self._upkeep.retention = _retention(new)
+        self._outbox.change(_terms(new))
+        if _api_options(new) != _api_options(old):
+            self._outbox.replace_api(PlivoApi(_api_options(new)))
+
+
+def configure_logs(config: Config, *, dev: bool = False) -> None:
+    """Set the log up as *config* says; *dev* is for a person at a terminal."""
+    secrets = config.secrets
+    known = [*secrets.auth_tokens, *secrets.main_auth_tokens, *secrets.api_tokens.values()]
+    configure(
+        level="debug" if dev else config.log.level,
+        format="console" if dev else config.log.format,
+        numbers=config.log.numbers,
+        secrets=known,
+    )
+
+
+def _verifier(config: Config) -> Verifier:
+    named = [
+        (f"{name} {index}", token.reveal())
+        for name, tokens in (
+            ("auth_token", config.secrets.auth_tokens),
+            ("main_auth_token", config.secrets.main_auth_tokens),
+        )
+        for index, token in enumerate(tokens, start=1)
+    ]
+    keys = [Key.of(name, token) for name, token in named]
+    minimum: Trust = "full" if config.callbacks.minimum_trust == "full" else "url-only"
+    return Verifier(keys, config.callbacks.public_url, minimum=minimum)
+
+
+def _api_options(config: Config) -> ApiOptions:
+    plivo = config.plivo
+    return ApiOptions(
+        auth_id=plivo.auth_id,
+        auth_token=config.secrets.auth_tokens[0],
+        api_url=plivo.api_url,
+        proxy=plivo.proxy,
+        ca_file=plivo.ca_file,
+        timeout_s=plivo.timeout,
+        concurrency=plivo.concurrency,
+    )
+
+
+def _terms(config: Config) -> Terms:
+    send = config.send
+    return Terms(
+        public_url=config.callbacks.public_url[0],
+        per_second=send.per_second,
+        concurrency=config.plivo.concurrency,
+        retry_for_s=send.retry_for,
+        queue_max=send.queue_max,
+        per_day=send.per_day,
+    )
+
+
+def _retention(config: Config) -> Retention:
+    return Retention(
+        text_s=config.retention.text,
+        messages_s=config.retention.messages,
+        keys=_verifier(config).fingerprints,
+    )
+
+
+def _rules(config: Config) -> Rules:
+    return Rules(
+        hosts=frozenset(host.lower() for host in config.api.hosts),
+        tokens=config.secrets.api_tokens,
+    )
+
+
+def _settle_garbage_collector() -> None:
+    """What is here now stays: the collector need not look at it, nor so often at the rest."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)

@@ -1,0 +1,38 @@
+"""The local application: the map from paths to handlers."""
+
+from __future__ import annotations
+
+from tornado.web import Application
+
+from plivostatusd.web.events import EventsHandler
+from plivostatusd.web.handler import Nowhere, Services
+from plivostatusd.web.messages import CancelHandler, MessageHandler, MessagesHandler
+from plivostatusd.web.operations import (
+    HealthHandler,
+    HoldHandler,
+    MetricsHandler,
+    ReadyHandler,
+    StatsHandler,
+)
+from plivostatusd.web.sends import SendHandler
+
+
+def application(services: Services) -> Application:
+    """Make the local API over *services*."""
+    return Application(
+        [
+            (r"/send", SendHandler),
+            (r"/messages", MessagesHandler),
+            (r"/messages/([0-9A-Za-z-]{1,64})", MessageHandler),
+            (r"/messages/([0-9A-Za-z-]{1,64})/cancel", CancelHandler),
+            (r"/events", EventsHandler),
+            (r"/outbox/(hold|release)", HoldHandler),
+            (r"/health", HealthHandler),
+            (r"/ready", ReadyHandler),
+            (r"/metrics", MetricsHandler),
+            (r"/stats", StatsHandler),
+        ],
+        default_handler_class=Nowhere,
+        log_function=lambda _: None,
+        services=services,
+    )

@@ -1,0 +1,100 @@
+"""
+The public listener: what Plivo calls. Routes, answers, and nothing that decides.
+
+Refusals are short and never say which check failed; the log does.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from plivostatusd.domain import identity
+from plivostatusd.domain.errors import Refusal
+from plivostatusd.domain.signature import Signed
+from plivostatusd.log import get_logger
+from plivostatusd.web.exchange import Exchange, ExchangeServer
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from plivostatusd.flows.ingest import Ingest
+    from plivostatusd.store.receipts import Recorded
+
+log = get_logger()
+
+BARE_PATH: Final = "/plivo/status"
+_REF_PATH: Final = re.compile(r"/plivo/([^/]+)/status")
+_METHODS: Final = ("GET", "POST")
+_WORDS: Final = {
+    400: "bad request\n",
+    403: "forbidden\n",
+    404: "not found\n",
+    405: "method not allowed\n",
+    500: "error\n",
+    503: "try again later\n",
+}
+
+
+class CallbackServer(ExchangeServer):
+    """Hands each callback to the ingest flow, and answers once its future is done."""
+
+    def __init__(self, ingest: Ingest, *, body_bytes_max: int) -> None:
+        super().__init__(body_bytes_max=body_bytes_max)
+        self._ingest = ingest
+
+    def handle(self, exchange: Exchange) -> None:
+        """Route a whole request."""
+        if exchange.path == "/health":
+            _health(exchange)
+            return
+        is_ours, ref = _route(exchange.path)
+        if not is_ours:
+            exchange.answer(404, _WORDS[404])
+        elif exchange.method not in _METHODS:
+            exchange.answer(405, _WORDS[405], {"Allow": ", ".join(_METHODS)})
+        else:
+            self._receive(exchange, ref)
+
+    def _receive(self, exchange: Exchange, ref: str | None) -> None:
+        headers = {name.lower(): value for name, value in exchange.headers.items()}
+        request = Signed(exchange.method, exchange.path, exchange.query, headers, exchange.body)
+        try:
+            future = self._ingest.receive(request, ref)
+        except Refusal as refusal:
+            exchange.answer(refusal.http_status, _WORDS[refusal.http_status])
+        except Exception:
+            log.exception("callback_failed")
+            exchange.answer(500, _WORDS[500])
+        else:
+            future.add_done_callback(lambda done: _answer(exchange, done))
+
+
+def _route(path: str) -> tuple[bool, str | None]:
+    """Say whether Plivo may call *path*, and the ref in it."""
+    if path == BARE_PATH:
+        return True, None
+    match = _REF_PATH.fullmatch(path)
+    if match and identity.is_ref(match[1]):
+        return True, match[1]
+    return False, None
+
+
+def _health(exchange: Exchange) -> None:
+    if exchange.method in {"GET", "HEAD"}:
+        exchange.answer(200, '{"status":"ok"}', {"Content-Type": "application/json"})
+    else:
+        exchange.answer(405, _WORDS[405], {"Allow": "GET, HEAD"})
+
+
+def _answer(exchange: Exchange, recorded: asyncio.Future[Recorded]) -> None:
+    error = None if recorded.cancelled() else recorded.exception()
+    if recorded.cancelled():
+        exchange.answer(503, _WORDS[503])
+    elif error is None:
+        exchange.answer(200, "ok\n")
+    elif isinstance(error, Refusal):
+        exchange.answer(error.http_status, _WORDS[error.http_status])
+    else:
+        log.error("callback_failed", exc_info=error)
+        exchange.answer(500, _WORDS[500])

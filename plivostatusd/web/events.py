@@ -1,0 +1,122 @@
+"""
+`GET /events`: every event in commit order, by cursor, by long poll, or as an event stream.
+
+A cursor names the store's generation and the event's number there, so that one from another store,
+or from behind retention, is answered 410 instead of with a gap that nobody sees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from tornado.iostream import StreamClosedError
+
+from plivostatusd.domain.errors import Refusal
+from plivostatusd.web import shapes
+from plivostatusd.web.handler import Handler, bad_query, count, seconds
+
+if TYPE_CHECKING:
+    from plivostatusd.store.reader import Record
+
+PAGE_MAX: Final = 1_000
+_PAGE: Final = 100
+WAIT_S_MAX: Final = 60.0
+_CURSOR: Final = re.compile(r"([0-9a-f]{8})-(\d{1,18})", re.ASCII)
+_END: Final = "end"
+
+
+class CursorGone(Refusal):
+    """The cursor is of another store, or what follows it is no longer kept."""
+
+    http_status = 410
+    slug = "cursor-gone"
+    title = "What follows this cursor is not kept here"
+    hint = "Begin again without a cursor, or with after=end"
+
+
+class EventsHandler(Handler):
+    """Follows the events. `_over` is done once the daemon stops, or nobody listens any more."""
+
+    def initialize(self) -> None:
+        """Begin to watch for the end."""
+        super().initialize()
+        self._over = asyncio.ensure_future(self.services.stopping.wait())
+
+    def on_finish(self) -> None:
+        """Watch no longer; whoever still waits for events ends, too."""
+        super().on_finish()
+        self._over.cancel()
+
+    async def get(self) -> None:
+        """Give a page from the cursor on, or stream from there."""
+        query = self.query("after", "limit", "wait")
+        limit = count(query, "limit", _PAGE, PAGE_MAX, least=0)
+        wait_s = seconds(query, "wait", 0.0, WAIT_S_MAX)
+        after = self.request.headers.get("Last-Event-ID") or query.get("after")
+        self._generation = await self.services.reader.generation()
+        cursor = await self._start(after)
+        if "text/event-stream" in self.request.headers.get("Accept", ""):
+            await self._stream(cursor)
+        else:
+            await self._page(cursor, limit, wait_s)
+
+    async def _start(self, after: str | None) -> int:
+        oldest, newest = await self.services.reader.event_bounds()
+        if after is None:
+            return oldest - 1
+        if after == _END:
+            return newest
+        match = _CURSOR.fullmatch(after)
+        if match is None:
+            bad_query("after", "expected a cursor of an earlier answer, or end")
+        cursor = int(match[2])
+        if match[1] != self._generation or not oldest - 1 <= cursor <= newest:
+            raise CursorGone
+        return cursor
+
+    async def _page(self, cursor: int, limit: int, wait_s: float) -> None:
+        found = await self._next(cursor, limit, wait_s) if limit else []
+        last = found[-1]["cursor"] if found else cursor
+        shaped = [shapes.happening(record, self._generation) for record in found]
+        self.reply({"events": shaped, "next": f"{self._generation}-{last}"})
+
+    async def _next(self, cursor: int, limit: int, within_s: float) -> list[Record]:
+        """Give what follows *cursor*; when nothing does, wait for it, *within_s* at most."""
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + within_s
+        while True:
+            # Asked for before looking: what is committed in between is not slept through.
+            changed = asyncio.ensure_future(self.services.writer.changed())
+            try:
+                found = await self.services.reader.events_after(cursor, limit)
+                left_s = ends_s - loop.time()
+                if found or left_s <= 0 or self._over.done():
+                    return found
+                await asyncio.wait(
+                    {changed, self._over}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                )
+            finally:
+                changed.cancel()
+
+    async def _stream(self, cursor: int) -> None:
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("X-Accel-Buffering", "no")
+        with suppress(StreamClosedError):
+            await self.flush()
+            while not self._over.done():
+                found = await self._next(cursor, _PAGE, self.services.heartbeat_s)
+                for record in found:
+                    self.write(self._spell(record))
+                    cursor = record["cursor"]
+                if not found:
+                    self.write(": still here\n\n")
+                await self.flush()
+
+    def _spell(self, record: dict[str, Any]) -> str:
+        shaped = shapes.happening(record, self._generation)
+        document = json.dumps(shaped, ensure_ascii=False, separators=(",", ":"))
+        return f"id: {shaped['cursor']}\nevent: event\ndata: {document}\n\n"

@@ -1,0 +1,274 @@
+"""What handlers of the local API share: guards before, problems after, one bounded body."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from tornado.web import HTTPError, RequestHandler, stream_request_body
+
+from plivostatusd.domain.errors import BadSend, Refusal
+from plivostatusd.host.peer import peer_of
+from plivostatusd.log import get_logger
+from plivostatusd.web import access
+from plivostatusd.web.access import Asker, OperatorOnly, Rules
+from plivostatusd.web.problems import MEDIA_TYPE, of_refusal, problem
+from plivostatusd.web.server import announced_bytes
+
+if TYPE_CHECKING:
+    import asyncio
+    from asyncio import Future
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
+
+    from plivostatusd.flows.outbox import Outbox
+    from plivostatusd.store.reader import Reader
+    from plivostatusd.store.writer import Writer
+    from plivostatusd.web.in_flight import InFlight
+    from plivostatusd.web.metrics import Metrics
+
+log = get_logger()
+
+BODY_BYTES_MAX: Final = 1024 * 1024
+TRICKLE_BYTES_MAX: Final = 8 * BODY_BYTES_MAX
+"""A body over the limit is read up to here, so that its sender hears 413 and not a reset."""
+HEARTBEAT_S: Final = 15.0
+_SECONDS: Final = re.compile(r"(\d{1,4}(?:\.\d{1,3})?)s?", re.ASCII)
+
+
+class BodyTooLarge(Refusal):
+    """More than a list of a thousand recipients can need."""
+
+    http_status = 413
+    slug = "too-large"
+    title = f"The body is larger than {BODY_BYTES_MAX} bytes"
+
+
+class NotFound(Refusal):
+    """Nothing is here."""
+
+    http_status = 404
+    slug = "not-found"
+    title = "There is no such message"
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """What the handlers work with. The rules and terms are replaced at a reload."""
+
+    outbox: Outbox
+    reader: Reader
+    writer: Writer
+    metrics: Metrics
+    rules: Rules
+    default_sender: str | None
+    wait_s: float
+    store_path: Path
+    free_bytes_min: int
+    now_us: Callable[[], int]
+    stopping: asyncio.Event
+    in_flight: InFlight
+    heartbeat_s: float = HEARTBEAT_S
+
+
+@stream_request_body
+class Handler(RequestHandler):
+    """A request from this machine. `asker` says who asks once `prepare` has let it through."""
+
+    services: Services
+    asker: Asker
+    is_for_operators = False
+    is_open_to_all = False
+
+    def initialize(self) -> None:
+        """Take the services that the application was made with."""
+        self.services = self.application.settings["services"]
+        self.asker = Asker(access.ANYONE)
+        self.request_id = os.urandom(8).hex()
+        self._body = bytearray()
+        self._body_bytes = 0
+        self._is_counted = True
+        self.services.in_flight.enter()
+
+    def on_finish(self) -> None:
+        """Count a request that is over."""
+        if self._is_counted:
+            self._is_counted = False
+            self.services.in_flight.leave()
+
+    def on_connection_close(self) -> None:
+        """Count a request whose client went away before it was whole."""
+        super().on_connection_close()
+        self.on_finish()
+
+    def set_default_headers(self) -> None:
+        """Say nothing about the server, and let nobody keep or frame an answer."""
+        self.clear_header("Server")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+    def prepare(self) -> None:
+        """Let a request through, or raise the `Refusal` that it gets."""
+        self.set_header("X-Request-Id", self.request_id)
+        headers = self.request.headers
+        host = headers.get("Host", "")
+        access.check_origin(headers.get("Origin"), headers.get("Sec-Fetch-Site"), host)
+        self.asker = self._asker(host)
+        if self.is_for_operators and not self.asker.is_operator:
+            raise OperatorOnly
+        announced = announced_bytes(headers)
+        if announced > BODY_BYTES_MAX and (announced > TRICKLE_BYTES_MAX or "Expect" in headers):
+            raise BodyTooLarge
+
+    def _asker(self, host: str) -> Asker:
+        stream = getattr(self.request.connection, "stream", None)
+        connection = getattr(stream, "socket", None)
+        if connection is not None and connection.family == socket.AF_UNIX:
+            return access.user(peer_of(connection).uid)
+        self.services.rules.check_host(host)
+        if self.is_open_to_all:
+            return Asker(access.ANYONE)
+        return self.services.rules.bearer(self.request.headers.get("Authorization", ""))
+
+    def data_received(self, chunk: bytes) -> None:
+        """Take a part of the body; past the limit it is counted and dropped."""
+        self._body_bytes += len(chunk)
+        if self._body_bytes <= BODY_BYTES_MAX:
+            self._body += chunk
+            return
+        self._body.clear()
+        if self._body_bytes > TRICKLE_BYTES_MAX:
+            self.send_error(exc_info=(BodyTooLarge, BodyTooLarge(), None))
+
+    @property
+    def body(self) -> bytes:
+        """The raw body. Raises `BodyTooLarge`."""
+        if self._body_bytes > BODY_BYTES_MAX:
+            raise BodyTooLarge
+        return bytes(self._body)
+
+    def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
+        """Answer; while the daemon stops, the connection is not kept for another request."""
+        if self.services.stopping.is_set() and not self._headers_written:
+            self.set_header("Connection", "close")
+        return super().finish(chunk)
+
+    def compute_etag(self) -> str | None:
+        """Make none: nobody keeps an answer."""
+        return None
+
+    def reply(self, document: object, status: int = 200, media: str = "application/json") -> None:
+        """Answer with JSON."""
+        self.set_status(status)
+        self.set_header("Content-Type", media)
+        self.finish(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+    def query(self, *names: str) -> dict[str, str]:
+        """
+        Read the query's parameters, each once and only those of *names*.
+
+        Raises `BadSend` naming every one that is not understood.
+        """
+        given = self.request.query_arguments
+        problems = [(name[:64], "is not understood here") for name in given if name not in names]
+        problems += [(name, "given twice") for name, values in given.items() if len(values) > 1]
+        if problems:
+            raise BadQuery(tuple(problems))
+        return {name: values[0].decode("utf-8", "replace") for name, values in given.items()}
+
+    # Tornado's hooks for what went wrong
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Log a bug of ours with its traceback, and a refusal not at all: the answer says it."""
+        if value is not None and not isinstance(value, (Refusal, HTTPError)):
+            log.error("request_failed", request_id=self.request_id, exc_info=(typ, value, tb))
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """Answer with the status that a refusal names."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(error, Refusal):
+            status_code = error.http_status
+        super().send_error(status_code, **kwargs)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Spell what went wrong as a problem document; a bug of ours is not described."""
+        self.set_header("X-Request-Id", self.request_id)
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(error, Refusal):
+            if error.retry_after_s is not None:
+                self.set_header("Retry-After", str(error.retry_after_s))
+            if status_code == 401:  # noqa: PLR2004 - HTTP's Unauthorized
+                self.set_header("WWW-Authenticate", "Bearer")
+            document = of_refusal(error)
+        elif status_code == 405:  # noqa: PLR2004 - HTTP's Method Not Allowed
+            allowed = [name for name in self.SUPPORTED_METHODS if _implements(self, name)]
+            self.set_header("Allow", ", ".join(allowed))
+            document = problem("method", 405, f"Use {' or '.join(allowed)}")
+        else:
+            document = problem("http", status_code, "The request failed")
+        log.info(
+            "request_refused",
+            request_id=self.request_id,
+            status=status_code,
+            kind=document["type"],
+            asker=self.asker.name,
+        )
+        self.reply(document, status_code, MEDIA_TYPE)
+
+
+class BadQuery(BadSend):
+    """A query with parameters that are not understood, or hold what they cannot."""
+
+    slug = "bad-query"
+    title = "The query was not understood"
+
+
+def _implements(handler: RequestHandler, method: str) -> bool:
+    ours = getattr(type(handler), method.lower())
+    return ours is not getattr(RequestHandler, method.lower())
+
+
+def seconds(query: dict[str, str], name: str, default_s: float, most_s: float) -> float:
+    """Read a span such as `30s` or `0` from *query*. Raises `BadQuery`."""
+    if name not in query:
+        return default_s
+    match = _SECONDS.fullmatch(query[name])
+    if match is None or float(match[1]) > most_s:
+        bad_query(name, f"expected seconds from 0 to {most_s:g}, such as 30s")
+    return float(match[1])
+
+
+def count(query: dict[str, str], name: str, default: int, most: int, *, least: int = 1) -> int:
+    """Read a count from *query*. Raises `BadQuery`."""
+    text = query.get(name, str(default))
+    if not re.fullmatch(r"\d{1,6}", text, re.ASCII) or not least <= int(text) <= most:
+        bad_query(name, f"expected a number from {least} to {most}")
+    return int(text)
+
+
+def bad_query(name: str, sentence: str) -> NoReturn:
+    """Raise `BadQuery` for one parameter."""
+    raise BadQuery(((name, sentence),))
+
+
+class Nowhere(Handler):
+    """Every path that is not served."""
+
+    def prepare(self) -> None:
+        """Let the guards speak first: whoever may not ask learns no paths."""
+        super().prepare()
+        raise _NoSuchPath
+
+
+class _NoSuchPath(NotFound):
+    title = "There is nothing at this path"

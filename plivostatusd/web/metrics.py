@@ -1,0 +1,146 @@
+"""
+What is counted and measured, and its Prometheus text.
+
+Counters are bound once, so that counting on a callback's way costs a microsecond. Gauges that the
+store knows are set from its tallies when somebody scrapes: no scrape counts rows.
+"""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+from typing import TYPE_CHECKING, Final
+
+import tornado
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+
+from plivostatusd import __version__
+from plivostatusd.domain.statuses import RANKS
+
+if TYPE_CHECKING:
+    from plivostatusd.domain.callback import Report
+    from plivostatusd.store.receipts import Recorded
+
+_COMMIT_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+_SEND_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_DELIVERY_BUCKETS: Final = (1, 2, 5, 10, 30, 60, 300, 1_800, 7_200, 43_200, 259_200)
+_OTHER: Final = "other"
+
+
+def _word(status: str | None) -> str:
+    """Name a status in a label: a fixed set of words, whatever Plivo may come to say."""
+    if status is None:
+        return "none"
+    return status if status in RANKS else _OTHER
+
+
+class Metrics:
+    """Every metric of this process; the flows' gauges."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self.registry = registry
+        name = "plivostatusd_{}".format
+        self._callbacks = Counter(
+            name("callbacks"),
+            "Callbacks recorded as new events",
+            ["status", "trust"],
+            registry=registry,
+        )
+        self._repeated = Counter(
+            name("callbacks_repeated"), "Exact repeats, answered 200", registry=registry
+        )
+        self._refused = Counter(
+            name("callbacks_refused"), "Callbacks not answered 200", ["reason"], registry=registry
+        )
+        self._commit = Histogram(
+            name("callback_commit_seconds"),
+            "From receipt of a callback to its commit",
+            buckets=_COMMIT_BUCKETS,
+            registry=registry,
+        )
+        self._sends = Counter(name("sends"), "Calls to Plivo", ["outcome"], registry=registry)
+        self._send_seconds = Histogram(
+            name("send_seconds"),
+            "How long calls to Plivo took",
+            buckets=_SEND_BUCKETS,
+            registry=registry,
+        )
+        self._delivery = Histogram(
+            name("delivery_seconds"),
+            "Plivo's SentTime to its DeliveryReportTime",
+            buckets=_DELIVERY_BUCKETS,
+            registry=registry,
+        )
+        self._last_callback = Gauge(
+            name("last_callback_timestamp_seconds"),
+            "When the last callback was recorded",
+            registry=registry,
+        )
+        self._messages = Gauge(
+            name("messages"), "Messages by status", ["status"], registry=registry
+        )
+        self._outbox = Gauge(
+            name("outbox_messages"), "Sends that are not settled", ["state"], registry=registry
+        )
+        self._oldest = Gauge(
+            name("oldest_open_message_seconds"),
+            "Age of the oldest message that is not final",
+            registry=registry,
+        )
+        self._reload = Gauge(
+            name("config_last_reload_successful"),
+            "Whether the last reading of the configuration was taken",
+            registry=registry,
+        )
+        self._reload.set(1)
+        Info(name("build"), "Versions of what runs", registry=registry).info(
+            {
+                "version": __version__,
+                "python": platform.python_version(),
+                "sqlite": sqlite3.sqlite_version,
+                "tornado": tornado.version,
+            }
+        )
+
+    def callback_recorded(self, recorded: Recorded, report: Report, trust: str) -> None:
+        """Count a new event; the one that brings the delivery tells how long that took."""
+        del recorded
+        self._callbacks.labels(_word(report.status), trust).inc()
+        self._last_callback.set_to_current_time()
+        if report.status == "delivered" and report.sent_us and report.delivered_us:
+            self._delivery.observe(max(0, report.delivered_us - report.sent_us) / 1_000_000)
+
+    def callback_repeated(self) -> None:
+        """Count a repeat."""
+        self._repeated.inc()
+
+    def callback_refused(self, reason: str) -> None:
+        """Count a refusal."""
+        self._refused.labels(reason).inc()
+
+    def commit_took(self, seconds: float) -> None:
+        """Measure one callback's way to disk."""
+        self._commit.observe(seconds)
+
+    def send_tried(self, outcome: str, seconds: float) -> None:
+        """Count and measure one call to Plivo."""
+        self._sends.labels(outcome).inc()
+        self._send_seconds.observe(seconds)
+
+    def reload_ended(self, *, successful: bool) -> None:
+        """Say how the last reload ended."""
+        self._reload.set(successful)
+
+    def text(self, tallies: dict[str, int], oldest_open_s: float) -> bytes:
+        """Spell everything for a scrape, with what the store knows."""
+        counts = dict.fromkeys((*RANKS, _OTHER), 0)
+        for tally, count in tallies.items():
+            if tally.startswith("outbox."):
+                self._outbox.labels(tally.removeprefix("outbox.")).set(count)
+            else:
+                counts[_word(tally)] += count
+        for status, count in counts.items():
+            self._messages.labels(status).set(count)
+        self._oldest.set(oldest_open_s)
+        return generate_latest(self.registry)

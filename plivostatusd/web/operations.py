@@ -1,0 +1,120 @@
+"""What monitoring asks for, and what an operator does by hand."""
+
+from __future__ import annotations
+
+from plivostatusd.domain.errors import StoreUnavailable
+from plivostatusd.host.filesystem import free_bytes
+from plivostatusd.store.transaction import Transaction
+from plivostatusd.web.handler import Handler
+from plivostatusd.web.messages import instant
+
+_DELIVERED = ("delivered", "read")
+_UNDELIVERED = ("undelivered", "failed", "rejected")
+
+
+class HealthHandler(Handler):
+    """Says that the process turns; touches nothing."""
+
+    is_open_to_all = True
+
+    def get(self) -> None:
+        """Answer."""
+        self.reply({"status": "ok"})
+
+    def head(self) -> None:
+        """Answer without a body."""
+        self.finish()
+
+
+class ReadyHandler(Handler):
+    """Says whether callbacks and sends can do their way: a check a line."""
+
+    is_open_to_all = True
+
+    async def get(self) -> None:
+        """Check, and answer 200 or 503."""
+        checks = {
+            "store writable": await self._store(),
+            "outbox moving": self.services.outbox.why_waiting,
+            "disk free": self._disk(),
+        }
+        lines = [f"{name}: {fault or 'ok'}\n" for name, fault in checks.items()]
+        self.set_status(503 if any(checks.values()) else 200)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish("".join(lines))
+
+    async def _store(self) -> str | None:
+        try:
+            await self.services.writer.submit(_look, impatient=True)
+        except StoreUnavailable as error:
+            return error.detail
+        return None
+
+    def _disk(self) -> str | None:
+        try:
+            free = free_bytes(self.services.store_path.parent)
+        except OSError as error:
+            return f"cannot be asked: {error.strerror}"
+        least = self.services.free_bytes_min
+        return f"{free} bytes left, fewer than {least}" if free < least else None
+
+
+def _look(transaction: Transaction) -> None:
+    """Take the write lock, as every commit does, and give it back."""
+    transaction.one("SELECT 1")
+
+
+class MetricsHandler(Handler):
+    """Prometheus text."""
+
+    async def get(self) -> None:
+        """Spell every metric."""
+        services = self.services
+        tallies = await services.reader.tallies()
+        oldest_us = await services.reader.oldest_open_us()
+        age_s = 0.0 if oldest_us is None else (services.now_us() - oldest_us) / 1_000_000
+        self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        self.finish(services.metrics.text(tallies, max(0.0, age_s)))
+
+
+class StatsHandler(Handler):
+    """Counts for people."""
+
+    async def get(self) -> None:
+        """Count messages by status, all of them or those of a span of time."""
+        query = self.query("since", "until")
+        since_us, until_us = instant(query, "since"), instant(query, "until")
+        tallies = await self.services.reader.tallies()
+        outbox = {
+            state: tallies.pop(f"outbox.{state}", 0) for state in ("pending", "claimed", "unknown")
+        }
+        if query:
+            tallies = await self.services.reader.counts_between(since_us, until_us)
+        counts = {status: n for status, n in sorted(tallies.items()) if n}
+        delivered = sum(counts.get(status, 0) for status in _DELIVERED)
+        ended = delivered + sum(counts.get(status, 0) for status in _UNDELIVERED)
+        still_open = ("pending", "unknown", "queued", "sent")
+        self.reply(
+            {
+                "messages": counts,
+                "total": sum(counts.values()),
+                "open": sum(counts.get(status, 0) for status in still_open),
+                "delivery_ratio": round(delivered / ended, 4) if ended else None,
+                "outbox": {
+                    **outbox,
+                    "held": self.services.outbox.held,
+                    "paused": self.services.outbox.paused,
+                },
+            }
+        )
+
+
+class HoldHandler(Handler):
+    """`POST /outbox/hold` and `POST /outbox/release`, for operators."""
+
+    is_for_operators = True
+
+    async def post(self, action: str) -> None:
+        """Hold the outbox, or let it go on."""
+        await self.services.outbox.hold(held=action == "hold", by=self.asker.name)
+        self.reply({"held": self.services.outbox.held})

@@ -1,0 +1,264 @@
+"""
+Both listeners over a real store and real flows, in the test's own loop, on free ports.
+
+What the daemon composes at its start, a test composes here in parts: the public listener is there
+at once, sending begins with `start_sending`. Plivo is the simulator, over HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerConnectionDelegate
+from tornado.ioloop import IOLoop
+
+from plivostatusd.config.address import Address
+from plivostatusd.domain.secret import Secret
+from plivostatusd.domain.signature import Key, Verifier
+from plivostatusd.domain.statuses import Trust
+from plivostatusd.flows.ingest import Ingest
+from plivostatusd.flows.outbox import Outbox, Terms
+from plivostatusd.host.sockets import listen
+from plivostatusd.plivo.api import ApiOptions, PlivoApi
+from plivostatusd.simulator import Options, Signed, Simulator, signed_request
+from plivostatusd.simulator.options import AUTH_ID, AUTH_TOKEN
+from plivostatusd.simulator.signer import V2_HEADERS
+from plivostatusd.store import database
+from plivostatusd.store.reader import Reader
+from plivostatusd.store.writer import Writer
+from plivostatusd.web.access import Rules
+from plivostatusd.web.api import application
+from plivostatusd.web.callbacks import CallbackServer
+from plivostatusd.web.handler import Services
+from plivostatusd.web.in_flight import InFlight
+from plivostatusd.web.metrics import Metrics
+from plivostatusd.web.server import http_server
+from tests.wire import Answer, ask
+
+PUBLIC = "http://sms.example.com"
+SENDER = "+14155551212"
+HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+COMMIT_S = 1.0
+
+
+def now_us() -> int:
+    """Tell the time."""
+    return time.time_ns() // 1_000
+
+
+class Listeners:
+    """The two listeners and what is behind them. Made by `running`."""
+
+    def __init__(self, folder: Path, writer: Writer, reader: Reader, *, minimum: Trust) -> None:
+        self.folder = folder
+        self.writer = writer
+        self.reader = reader
+        self.metrics = Metrics()
+        self.ingest = Ingest(
+            writer,
+            Verifier([Key.of("first", AUTH_TOKEN)], [PUBLIC], minimum=minimum),
+            self.metrics,
+            queue_max=100,
+            now_us=now_us,
+        )
+        self.callbacks = CallbackServer(self.ingest, body_bytes_max=16_384)
+        self.simulator: Simulator
+        self.services: Services
+        self.public_port = 0
+        self.api_port = 0
+        self.api_socket = folder / "api.sock"
+        self._numbers = itertools.count(1)
+
+    @property
+    def store_path(self) -> Path:
+        """Where the store lies."""
+        return self.folder / "status.db"
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Listen, with an outbox that does not call yet."""
+        self.public_port = await serve(stack, self.callbacks)
+        here = ("127.0.0.1", self.public_port)
+        self.simulator = Simulator(Options(port=0, speed=20, seed=1, connect_to=here))
+        api_url = await self.simulator.start()
+        stack.push_async_callback(self.simulator.stop)
+        options = ApiOptions(
+            auth_id=AUTH_ID,
+            auth_token=Secret(AUTH_TOKEN),
+            api_url=api_url,
+            proxy=None,
+            ca_file=None,
+            timeout_s=10.0,
+            concurrency=4,
+        )
+        outbox = Outbox(self.writer, PlivoApi(options), terms(), self.metrics, now_us=now_us)
+        stack.push_async_callback(self._close_outbox, outbox)
+        self.services = self._services(outbox)
+        self.api_port = await serve(stack, application(self.services), self.api_socket)
+        stack.callback(self.services.stopping.set)
+
+    def _services(self, outbox: Outbox) -> Services:
+        return Services(
+            outbox=outbox,
+            reader=self.reader,
+            writer=self.writer,
+            metrics=self.metrics,
+            rules=Rules(HOSTS, {}),
+            default_sender=SENDER,
+            wait_s=10.0,
+            store_path=self.store_path,
+            free_bytes_min=1,
+            now_us=now_us,
+            stopping=asyncio.Event(),
+            in_flight=InFlight(),
+        )
+
+    async def _close_outbox(self, outbox: Outbox) -> None:
+        await outbox.stop(within_s=5)
+        await outbox.close()
+
+    @property
+    def outbox(self) -> Outbox:
+        """The way out."""
+        return self.services.outbox
+
+    def nonces(self) -> tuple[str, str]:
+        """Make nonces that no other request of this test bears, for V2 and V3."""
+        return f"{next(self._numbers):020}", f"{next(self._numbers):020}"
+
+    async def deliver(self, request: Signed) -> Answer:
+        """Carry a signed callback to the public listener."""
+        return await ask(
+            self.public_port, request.method, request.target, request.body, request.headers
+        )
+
+    async def api(
+        self,
+        method: str,
+        target: str,
+        body: bytes | Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Ask the local API over TCP."""
+        return await ask(self.api_port, method, target, body, headers)
+
+    async def operator(
+        self, method: str, target: str, body: bytes | Mapping[str, Any] | None = None
+    ) -> Answer:
+        """Ask the local API over its Unix socket, as the daemon's own user."""
+        return await ask(self.api_socket, method, target, body)
+
+    def rows(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
+        """Look into the store as a stranger would, over a connection of its own."""
+        connection = sqlite3.connect(self.store_path)
+        try:
+            return connection.execute(sql, arguments).fetchall()
+        finally:
+            connection.close()
+
+    @contextmanager
+    def locked_store(self) -> Iterator[None]:
+        """Hold the store's write lock, as another program might."""
+        connection = sqlite3.connect(self.store_path, isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            connection.rollback()
+            connection.close()
+
+
+def terms(**changed: Any) -> Terms:
+    """Make terms under which everything is sent at once."""
+    usual = Terms(
+        public_url=PUBLIC,
+        per_second=1_000.0,
+        concurrency=4,
+        retry_for_s=3_600.0,
+        queue_max=10_000,
+        per_day=0,
+    )
+    return replace(usual, **changed)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop turn until *condition* holds, where there is nothing to await."""
+    while not condition():  # noqa: ASYNC110 - that is the point; the test's own time-out ends it
+        await asyncio.sleep(0)
+
+
+async def serve(
+    stack: AsyncExitStack, door: HTTPServerConnectionDelegate, path: Path | None = None
+) -> int:
+    """Listen on a free port, and on a Unix socket where *path* names one."""
+    server = http_server(door)
+    addresses = [Address(host="127.0.0.1", port=0)] + ([Address(path=path)] if path else [])
+    sockets = [
+        sock for each in addresses for sock in stack.enter_context(listen(each)).sockets
+    ]
+    server.add_sockets(sockets)
+    stack.push_async_callback(_end, server)
+    port: int = next(sock for sock in sockets if sock.family == socket.AF_INET).getsockname()[1]
+    return port
+
+
+async def _end(server: HTTPServer) -> None:
+    server.stop()
+    await server.close_all_connections()
+
+
+@asynccontextmanager
+async def listening(folder: Path, *, minimum: Trust = "url-only") -> AsyncIterator[Listeners]:
+    """Run both listeners for the length of a block."""
+    async with AsyncExitStack() as stack:
+        path = folder / "status.db"
+        writer = Writer(database.connect_writer(path), commit_timeout_s=COMMIT_S)
+        stack.push_async_callback(writer.close)
+        reader = await Reader.open(path)
+        stack.push_async_callback(reader.close)
+        listeners = Listeners(folder, writer, reader, minimum=minimum)
+        await listeners.open(stack)
+        yield listeners
+
+
+@contextmanager
+def running(io_loop: IOLoop, folder: Path, *, minimum: Trust = "url-only") -> Iterator[Listeners]:
+    """Run both listeners around a coroutine test: for a fixture."""
+    block = listening(folder, minimum=minimum)
+    listeners = io_loop.run_sync(block.__aenter__)
+    yield listeners
+    io_loop.run_sync(lambda: block.__aexit__(None, None, None))
+
+
+def callback(
+    listeners: Listeners, status: str = "delivered", path: str = "/plivo/status", **options: Any
+) -> Signed:
+    """Sign a callback as Plivo does; *options* are those of `signed_request`, and fields."""
+    fields: dict[str, str | Sequence[str]] = {
+        "MessageUUID": "0d2e4c1a-0000-4000-8000-000000000001",
+        "From": "14155551212",
+        "To": "14155552323",
+        "Status": status,
+        "ErrorCode": "",
+    }
+    method = options.pop("method", "POST")
+    token = options.pop("token", AUTH_TOKEN)
+    fields |= options.pop("fields", {})
+    nonces = options.pop("nonces", None) or listeners.nonces()
+    return signed_request(method, PUBLIC + path, fields, token, nonces=nonces, **options)
+
+
+def without_v3(request: Signed) -> Signed:
+    """Take the V3 signature away, as whoever captured the request may."""
+    kept = (*V2_HEADERS, "Content-Type")
+    headers = {name: value for name, value in request.headers.items() if name in kept}
+    return Signed(request.method, request.url, headers, request.body)

@@ -1,0 +1,190 @@
+"""`GET /messages` and `GET /messages/{id}`: by either id, by filters, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from tests.unit.listeners import SENDER, Listeners, callback, running
+
+UUID = "0d2e4c1a-0000-4000-8000-000000000001"
+REF_OF_ID = "SELECT ref FROM messages WHERE id = ?"
+
+
+@pytest.fixture
+def house(io_loop: IOLoop, tmp_path: Path) -> Iterator[Listeners]:
+    """Both listeners, over an empty store."""
+    with running(io_loop, tmp_path) as listeners:
+        yield listeners
+
+
+async def recorded(house: Listeners, **fields: Any) -> str:
+    """Record a send that nobody makes, and give its id."""
+    send = {"to": "+14155552323", "text": "hello", **fields}
+    reply = await house.api("POST", "/send?wait=0", send)
+    assert 202 == reply.status
+    return str(reply.json["id"])
+
+
+async def listed(house: Listeners, **query: Any) -> list[dict[str, Any]]:
+    """Ask for one page."""
+    reply = await house.api("GET", f"/messages?{urlencode(query)}")
+    assert 200 == reply.status, reply.text
+    return list(reply.json["messages"])
+
+
+async def test_by_either_id(house: Listeners) -> None:
+    """A message is found by our id and by Plivo's, the same one, with its events in order."""
+    own_id = await recorded(house)
+    ((ref,),) = house.rows(REF_OF_ID, own_id)
+    for status in ("delivered", "sent"):
+        request = callback(house, status, f"/plivo/{ref}/status", fields={"Units": "2"})
+        assert 200 == (await house.deliver(request)).status
+    by_id, by_uuid = [await house.api("GET", f"/messages/{name}") for name in (own_id, UUID)]
+    assert by_id.json == by_uuid.json
+    found = by_id.json
+    assert (own_id, UUID, "delivered", True) == (
+        found["id"],
+        found["message_uuid"],
+        found["status"],
+        found["final"],
+    )
+    assert 2 == found["units"]
+    events = [(each["status"], each["source"], each["trust"]) for each in found["events"]]
+    genuine = [("delivered", "callback", "full"), ("sent", "callback", "full")]
+    assert [("pending", "send", "local"), *genuine] == events
+    for event in found["events"]:
+        assert {"status", "sequence", "at", "received_at", "trust", "source", "error_code"} <= set(
+            event
+        )
+        assert event["received_at"].endswith("Z")
+
+
+async def test_unknown_id(house: Listeners) -> None:
+    """What nobody knows is a 404 problem."""
+    for name in ("nothing", UUID, "x" * 64):
+        reply = await house.api("GET", f"/messages/{name}")
+        assert 404 == reply.status
+        assert "urn:plivostatusd:problem:not-found" == reply.json["type"]
+
+
+async def test_alias(house: Listeners) -> None:
+    """When an early callback's row turns out to be our message, both ids lead to it."""
+    assert 200 == (await house.deliver(callback(house, "queued"))).status
+    ((early_id,),) = house.rows("SELECT id FROM messages")
+    own_id = await recorded(house)
+    ((ref,),) = house.rows(REF_OF_ID, own_id)
+    assert 200 == (await house.deliver(callback(house, "sent", f"/plivo/{ref}/status"))).status
+    for name in (early_id, own_id, UUID):
+        found = (await house.api("GET", f"/messages/{name}")).json
+        assert (own_id, "sent") == (found["id"], found["status"])
+    assert [own_id] == [each["id"] for each in await listed(house)]
+
+
+async def test_times(house: Listeners) -> None:
+    """Times are RFC 3339, UTC; Plivo's own time of the status stands beside ours."""
+    fields = {"DeliveryReportTime": "2026-11-23 09:00:02.5", "ErrorCode": "000"}
+    await house.deliver(callback(house, fields=fields))
+    (found,) = await listed(house)
+    assert "2026-11-23T09:00:02.500000Z" == found["status_timestamp"]
+    assert found["error_code"] is None
+    assert found["created_at"].endswith("Z")
+
+
+async def test_errors_are_explained(house: Listeners) -> None:
+    """An error code comes with what it means."""
+    await house.deliver(callback(house, "failed", fields={"ErrorCode": "420"}))
+    (found,) = await listed(house)
+    assert "420" == found["error_code"]
+    assert found["error"]
+
+
+async def test_filters(house: Listeners) -> None:
+    """Each filter, and several together, give the messages that hold to all of them."""
+    first = await recorded(house, tag="a b", to="+14155550001")
+    second = await recorded(house, **{"from": "+14155559999", "to": "+14155550002"})
+    await house.deliver(callback(house, "delivered", fields={"To": "14155550001"}))
+    third = (await listed(house))[0]["id"]
+    expected: dict[str, list[str]] = {
+        "status=pending": [second, first],
+        "status=delivered": [third],
+        "status=nonsense": [],
+        "to=%2B14155550001": [third, first],
+        "to=+14155550001": [third, first],
+        "to=14155550002": [second],
+        f"from={quote(SENDER)}": [third, first],
+        "tag=a+b": [first],
+        "final=true": [third],
+        "final=0": [second, first],
+        "to=14155550001&final=false": [first],
+        "to=14155550001&status=delivered&tag=x": [],
+        "limit=2": [third, second],
+    }
+    for query, ids in expected.items():
+        reply = await house.api("GET", f"/messages?{query}")
+        assert (query, ids) == (query, [each["id"] for each in reply.json["messages"]])
+
+
+async def test_span_of_time(house: Listeners) -> None:
+    """`since` counts, `until` does not; an offset's plus may have come as a blank."""
+    ids = [await recorded(house) for _ in range(3)]
+    ((middle_us,),) = house.rows("SELECT created_at FROM messages WHERE id = ?", ids[1])
+    times = [each["created_at"] for each in await listed(house)]
+    assert middle_us
+    assert ids[:0:-1] == [each["id"] for each in await listed(house, since=times[1])]
+    assert ids[:1] == [each["id"] for each in await listed(house, until=times[1])]
+    local = f"{times[1].removesuffix('Z')} 00:00"
+    assert 2 == len(await listed(house, since=local))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *(
+            "to=?!",
+            "since=yesterday",
+            "until=2026-13-01T00:00:00Z",
+            "final=maybe",
+            "limit=1001",
+        ),
+        *("limit=ten", "cursor=1", "cursor=a.b", "cursor=-1.2", f"cursor={'9' * 30}.1", "status"),
+    ],
+)
+async def test_filters_that_are_none(house: Listeners, query: str) -> None:
+    """A filter that cannot be meant is 400 and names the parameter."""
+    reply = await house.api("GET", f"/messages?{query}")
+    if query == "status":
+        assert [] == reply.json["messages"]
+        return
+    assert 400 == reply.status
+    assert [query.partition("=")[0]] == [each["field"] for each in reply.json["problems"]]
+
+
+async def test_parameters_of_one_message(house: Listeners) -> None:
+    """A single message takes no parameters; one that is given is refused, not ignored."""
+    own_id = await recorded(house)
+    assert 400 == (await house.api("GET", f"/messages/{own_id}?events=no")).status
+
+
+@pytest.mark.parametrize("query", [{}, {"status": "pending"}, {"final": "false"}, {"tag": "x"}])
+async def test_pages(house: Listeners, query: dict[str, str]) -> None:
+    """Page after page gives every message once, newest first, while new ones come in."""
+    numbers = [f"+1415{index:07}" for index in range(2_000_000, 2_000_250)]
+    send = {"to": numbers, "text": "hello", "tag": "x"}
+    assert 202 == (await house.api("POST", "/send?wait=0", send)).status
+    seen: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        target = urlencode({**query, "limit": "40", **cursor})
+        page = (await house.api("GET", f"/messages?{target}")).json
+        seen += [each["to"] for each in page["messages"]]
+        await recorded(house, tag="x")
+        if page["next"] is None:
+            break
+        cursor = {"cursor": page["next"]}
+    assert numbers[::-1] == seen
