@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plivostatusd.plivo.answer import Answer, judge_probe, judge_send, retry_after_s
+from plivostatusd.plivo.answer import (
+    Answer,
+    judge_get,
+    judge_list,
+    judge_probe,
+    judge_send,
+    retry_after_s,
+)
 from plivostatusd.plivo.outcome import (
     Accepted,
     AccountRefused,
@@ -15,8 +22,11 @@ from plivostatusd.plivo.outcome import (
     Refused,
     Unknown,
 )
+from plivostatusd.plivo.query import ListQuery
 
 NOW_S = 1_795_424_400.0  # 2026-11-23T09:00:00Z
+UUID = "b48d95dc-e3ac-11eb-a9c2-0242ac110005"
+QUERY = ListQuery(since_us=0, until_us=1)
 
 
 def answer(status: int, fields: object = None, **more: str) -> Answer:
@@ -132,6 +142,8 @@ def test_any_answer_has_a_verdict(status: int, body: bytes) -> None:
     """No bytes from the network break the judges."""
     assert judge_send(Answer(status, body)) is not None
     assert judge_probe(Answer(status, body)) is not None
+    assert judge_get(Answer(status, body), UUID) is not None
+    assert judge_list(Answer(status, body), QUERY) is not None
 
 
 @pytest.mark.parametrize(

@@ -52,11 +52,9 @@ CALL = SendCall(
 ACCEPTED = Accepted("uuid-1", "api-1")
 SHORT_S = 0.3
 
-make_server, make_api, _sdk_loaded = (
-    plivo_door.make_server,
-    plivo_door.make_api,
-    plivo_door.sdk_loaded,
-)
+make_server = plivo_door.make_server
+make_api = plivo_door.make_api
+_sdk_loaded = plivo_door.sdk_loaded
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +97,7 @@ async def test_accepted(make_server: MakeServer, make_api: MakeApi) -> None:
 
 async def test_everything_optional_is_sent(make_server: MakeServer, make_api: MakeApi) -> None:
     """Each optional field of a call reaches Plivo under Plivo's name."""
-    optional = {
+    optional: dict[str, Any] = {
         "powerpack_uuid": "pack",
         "media_urls": ("https://example.com/a.png",),
         "message_expiry": 60,
@@ -107,7 +105,7 @@ async def test_everything_optional_is_sent(make_server: MakeServer, make_api: Ma
         "dlt_template_id": "template",
         "dlt_template_category": "promotional",
     }
-    call = SendCall(src=None, dst="14155552323", text=None, url=CALL.url, type="mms", **optional)  # type: ignore[arg-type]
+    call = SendCall(src=None, dst="14155552323", text=None, url=CALL.url, type="mms", **optional)
     server = make_server()
     assert await make_api(server).send(call) == ACCEPTED
     wanted = json.loads(json.dumps(optional)) | {"type": "mms", "dst": "14155552323"}
