@@ -76,9 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             sys.stderr.write(f"{problem}\n")
         return CONFIGURATION
-    for warning in loaded.warnings:
-        sys.stderr.write(f"warning: {warning}\n")
     if options.test:
+        for warning in loaded.warnings:
+            sys.stderr.write(f"warning: {warning}\n")
         sys.stderr.write(f"{options.config}: the configuration is good\n")
         return OK
     return _run(loaded, options)
@@ -90,6 +90,8 @@ def _run(loaded: Loaded, options: argparse.Namespace) -> int:
 
     os.umask(0o077)
     daemon.configure_logs(loaded.config, dev=options.dev)
+    for warning in loaded.warnings:
+        daemon.log.info("config_warned", problem=str(warning), hint="plivostatusd -t")
     if options.dev:
         from tornado import autoreload
 

@@ -256,13 +256,11 @@ class Daemon:
 
 def configure_logs(config: Config, *, dev: bool = False) -> None:
     """Set the log up as *config* says; *dev* is for a person at a terminal."""
-    secrets = config.secrets
-    known = [*secrets.auth_tokens, *secrets.main_auth_tokens, *secrets.api_tokens.values()]
     configure(
         level="debug" if dev else config.log.level,
         format="console" if dev else config.log.format,
         numbers=config.log.numbers,
-        secrets=known,
+        secrets=config.hidden(),
     )
 
 

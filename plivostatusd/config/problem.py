@@ -1,17 +1,22 @@
 """
 What is wrong with a configuration, said so that a sysadmin can put it right.
 
-Owns the words of a complaint and nothing else. Promises that a :class:`Problem` prints as one
-line of plain characters and that no value of a sensitive setting gets into one.
+Owns the words of a complaint and nothing else. Promises that a `Problem` prints as one line of
+printable characters, that no value of a sensitive setting gets into one, and that what looks like
+a token is not repeated from any other either.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from plivostatusd.domain.secret import MASK
+
 _SHOWN_CHARS_MAX = 60
+_TOKEN_LIKE = re.compile(r"[A-Za-z0-9+_=-]{20,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +41,8 @@ class Problem:
         return f"[{self.section}]" if self.key is None else f"[{self.section}] {self.key}"
 
     def _sentence(self) -> str:
-        return f"{self.found}; expected {self.expected}" if self.expected else self.found
+        found = _without_tokens(self.found)
+        return f"{found}; expected {self.expected}" if self.expected else found
 
 
 class ConfigError(Exception):
@@ -71,8 +77,18 @@ class Unfit(ValueError):
 
 def shown(text: str) -> str:
     """Quote a *text* of unknown content: short, ASCII, on one line."""
-    cut = text if len(text) <= _SHOWN_CHARS_MAX else f"{text[:_SHOWN_CHARS_MAX]}..."
+    plain = _without_tokens(text)
+    cut = plain if len(plain) <= _SHOWN_CHARS_MAX else f"{plain[:_SHOWN_CHARS_MAX]}..."
     return ascii(cut)
+
+
+def _without_tokens(text: str) -> str:
+    """Hide long runs of letters with digits among them: a token may stand anywhere by mistake."""
+    return _TOKEN_LIKE.sub(lambda match: match[0] if _is_word(match[0]) else MASK, text)
+
+
+def _is_word(run: str) -> bool:
+    return not any(char.isdigit() for char in run) or not any(char.isalpha() for char in run)
 
 
 def near_miss(word: str, known: Iterable[str]) -> str:

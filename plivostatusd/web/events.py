@@ -47,8 +47,13 @@ class EventsHandler(Handler):
         self._over = asyncio.ensure_future(self.services.stopping.wait())
 
     def on_finish(self) -> None:
-        """Watch no longer; whoever still waits for events ends, too."""
+        """Watch no longer."""
         super().on_finish()
+        self._over.cancel()
+
+    def on_connection_close(self) -> None:
+        """Wait no longer for whoever went away."""
+        super().on_connection_close()
         self._over.cancel()
 
     async def get(self) -> None:

@@ -102,9 +102,15 @@ class Handler(RequestHandler):
             self.services.in_flight.leave()
 
     def on_connection_close(self) -> None:
-        """Count a request whose client went away before it was whole."""
+        """
+        Count a request whose client went away before it was whole as over.
+
+        One that is whole goes on, and so counts: the store must not be closed under it.
+        """
+        is_whole = self.request._body_future.done()  # noqa: SLF001 - Tornado says it nowhere else
         super().on_connection_close()
-        self.on_finish()
+        if not is_whole:
+            self.on_finish()
 
     def set_default_headers(self) -> None:
         """Say nothing about the server, and let nobody keep or frame an answer."""

@@ -219,7 +219,7 @@ def submission(  # noqa: PLR0913 - one a field
     )
 
 
-def insert_fact(transaction: Transaction, name: str, value: str | None = "x") -> str:
+def insert_fact(transaction: Transaction, name: str, value: object = "x") -> str:
     """Run the smallest job that writes; a null value breaks a constraint."""
     transaction.execute("INSERT INTO facts VALUES (?, ?)", (name, value))
     return name

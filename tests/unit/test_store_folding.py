@@ -113,6 +113,8 @@ async def test_a_second_uuid_on_one_ref(tmp_path: Path) -> None:
         )
         asides = [event["aside"] for event in await place.reader.events_of(entry.row)]
         assert [None, None, "duplicate_at_plivo", "duplicate_at_plivo"] == asides
+        later = await place.record(message_uuid=uuid(1), status="sent")
+        assert "sent" == later.message_status
 
 
 async def test_a_second_uuid_that_is_known(tmp_path: Path) -> None:

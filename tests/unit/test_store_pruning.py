@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,12 @@ async def all_steps(place: Place, step: Callable[..., bool], *arguments: Any) ->
 
 async def settled(place: Place, **options: Any) -> str:
     """Record a send that Plivo refuses, and return its id."""
-    ids = (await place.accept(submission(**options))).ids
-    for _ in ids:
-        entry = await place.writer.submit(lambda tx: entries.claim(tx, LATER_US))
-        await place.writer.submit(
-            lambda tx, row=entry.row: entries.settle_refused(
-                tx, row, "no", LATER_US, plivo_status=400, plivo_error=f"bad {options.get('text')}"
-            )
-        )
-    return ids[0]
+    (message_id,) = (await place.accept(submission(**options))).ids
+    entry = await place.writer.submit(lambda tx: entries.claim(tx, LATER_US))
+    refuse = partial(entries.settle_refused, row=entry.row, reason="no", now_us=LATER_US)
+    words = f"bad {options.get('text')}"
+    await place.writer.submit(partial(refuse, plivo_status=400, plivo_error=words))
+    return message_id
 
 
 async def test_texts_are_blanked(tmp_path: Path) -> None:
@@ -142,9 +140,8 @@ async def test_nonces_live_as_long_as_their_token(tmp_path: Path) -> None:
         steps = 0
         while after is not None:
             steps += 1
-            after = await place.writer.submit(
-                lambda tx, after=after: pruning.delete_nonces(tx, after, LATER_US, {"trusted"})
-            )
+            step = partial(pruning.delete_nonces, after=after, before_us=LATER_US, keys={"trusted"})
+            after = await place.writer.submit(step)
         assert 4 == steps
         kept = place.rows("SELECT DISTINCT nonce FROM nonces ORDER BY nonce")
         assert ["nonce-0", "nonce-2", "nonce-4", "nonce-6", "nonce-9"] == kept

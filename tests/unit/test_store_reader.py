@@ -161,7 +161,7 @@ async def test_a_page_looks_at_so_many_rows(
         await place.accept(submission(to=[ALICE], tag="rare", sender="Acme"))
         for _ in range(7):
             await place.accept(submission(to=[BOB], tag="rare"))
-        pages = []
+        pages: list[int] = []
         before = None
         while not pages or before:
             page = await place.reader.messages(Filter(tag="rare", sender="Acme", before=before))

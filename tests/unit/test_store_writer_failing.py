@@ -86,7 +86,7 @@ async def test_the_impatient_hear_in_time(tmp_path: Path) -> None:
                 await impatient
             assert not patient.done()
             assert not behind.done()
-        assert ["job patient", "job behind"] == await asyncio.gather(patient, behind)
+        assert ("job patient", "job behind") == (await patient, await behind)
         with locked(place.path), pytest.raises(StoreUnavailable, match="locked"):
             await place.writer.submit(lambda _: None)
 
@@ -104,7 +104,7 @@ async def test_those_behind_a_stuck_batch_hear_in_time(tmp_path: Path) -> None:
             with pytest.raises(StoreUnavailable):
                 await gives_up
             assert 2 == place.writer.waiting
-        assert ["stuck", "job waits"] == await asyncio.gather(stuck, waits)
+        assert ("stuck", "job waits") == (await stuck, await waits)
         assert ["job left", "job waits"] == place.rows(NAMES)
 
 

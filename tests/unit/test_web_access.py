@@ -290,6 +290,19 @@ async def test_client_that_leaves(house: Listeners) -> None:
         await until(lambda: not house.services.in_flight.count)
 
 
+async def test_client_that_leaves_before_its_answer(house: Listeners) -> None:
+    """A send whose client went away counts until it is done: the store is not closed under it."""
+    with house.locked_store():
+        async with Wire.to(house.api_port) as wire:
+            await wire.write(spelt("POST", "/send?wait=0", SEND))
+            await until(lambda: house.services.in_flight.count)
+            await house.api("GET", "/health")  # a round trip, in which the other one settles
+        await house.api("GET", "/health")
+        assert 1 == house.services.in_flight.count
+    assert await house.services.in_flight.empty(within_s=5)
+    assert [(1,)] == house.rows("SELECT count(*) FROM messages")
+
+
 async def test_request_ids(house: Listeners, logbook: Logbook) -> None:
     """Every answer bears an id of its own, and the log names a refused request by it."""
     first, second = [await house.api("GET", "/nowhere") for _ in range(2)]
