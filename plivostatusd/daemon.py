@@ -213,7 +213,10 @@ class Daemon:
         while True:
             await self._told_to_reload.wait()
             self._told_to_reload.clear()
-            self.reload()
+            try:
+                self.reload()
+            except Exception:
+                log.exception("reload_failed")
 
     def reload(self) -> None:
         """Read the configuration again: all of it is taken, or nothing."""

@@ -57,9 +57,12 @@ def main() -> int:
 @contextlib.contextmanager
 def _child(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a child for the length of a block, and see it end."""
-    with log.open("wb") as stream, subprocess.Popen(  # noqa: S603 - our own modules
-        command, stdout=stream, stderr=subprocess.STDOUT
-    ) as child:
+    with (
+        log.open("wb") as stream,
+        subprocess.Popen(  # noqa: S603 - our own modules
+            command, stdout=stream, stderr=subprocess.STDOUT
+        ) as child,
+    ):
         try:
             yield child
         finally:

@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -69,6 +70,7 @@ class Asker:
         return self.uid is not None and self.uid in {0, os.geteuid()}
 
 
+@lru_cache(maxsize=64)  # whoever keeps the users may be a network away
 def user(uid: int) -> Asker:
     """Name the user at the other end of a Unix socket."""
     try:

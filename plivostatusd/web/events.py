@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tornado.iostream import StreamClosedError
 
-from plivostatusd.domain.errors import Refusal
+from plivostatusd.domain.errors import Refusal, StoreUnavailable
 from plivostatusd.web import shapes
 from plivostatusd.web.handler import Handler, bad_query, count, seconds
 
@@ -110,7 +110,8 @@ class EventsHandler(Handler):
     async def _stream(self, cursor: int) -> None:
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("X-Accel-Buffering", "no")
-        with suppress(StreamClosedError):
+        # An error has no answer any more: the stream ends, and its reader resumes it.
+        with suppress(StreamClosedError, StoreUnavailable):
             await self.flush()
             while not self._over.done():
                 found = await self._next(cursor, _PAGE, self.services.heartbeat_s)

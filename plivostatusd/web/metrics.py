@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from plivostatusd import __version__
 from plivostatusd.domain.statuses import RANKS
+from plivostatusd.store.entries import STATES
 
 if TYPE_CHECKING:
     from plivostatusd.domain.callback import Report
@@ -83,6 +84,8 @@ class Metrics:
         self._outbox = Gauge(
             name("outbox_messages"), "Sends that are not settled", ["state"], registry=registry
         )
+        for state in STATES:
+            self._outbox.labels(state)
         self._oldest = Gauge(
             name("oldest_open_message_seconds"),
             "Age of the oldest message that is not final",

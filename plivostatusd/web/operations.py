@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.host.filesystem import free_bytes
+from plivostatusd.store.entries import STATES
 from plivostatusd.store.transaction import Transaction
 from plivostatusd.web.handler import Handler
 from plivostatusd.web.messages import instant
@@ -85,9 +86,7 @@ class StatsHandler(Handler):
         query = self.query("since", "until")
         since_us, until_us = instant(query, "since"), instant(query, "until")
         tallies = await self.services.reader.tallies()
-        outbox = {
-            state: tallies.pop(f"outbox.{state}", 0) for state in ("pending", "claimed", "unknown")
-        }
+        outbox = {state: tallies.pop(f"outbox.{state}", 0) for state in STATES}
         if query:
             tallies = await self.services.reader.counts_between(since_us, until_us)
         counts = {status: n for status, n in sorted(tallies.items()) if n}

@@ -16,7 +16,7 @@ from tests.acceptance.daemon import API_TOKEN, Daemon
 from tests.acceptance.nginx import SERVER_NAME, Nginx
 
 PUBLIC = f"https://{SERVER_NAME}"
-BURST = 120
+BURST = 80
 
 
 class Outside:

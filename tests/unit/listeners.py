@@ -202,9 +202,7 @@ async def serve(
     """Listen on a free port, and on a Unix socket where *path* names one."""
     server = http_server(door)
     addresses = [Address(host="127.0.0.1", port=0)] + ([Address(path=path)] if path else [])
-    sockets = [
-        sock for each in addresses for sock in stack.enter_context(listen(each)).sockets
-    ]
+    sockets = [sock for each in addresses for sock in stack.enter_context(listen(each)).sockets]
     server.add_sockets(sockets)
     stack.push_async_callback(_end, server)
     port: int = next(sock for sock in sockets if sock.family == socket.AF_INET).getsockname()[1]

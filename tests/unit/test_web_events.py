@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tornado.ioloop import IOLoop
 
+from plivostatusd.domain.errors import StoreUnavailable
 from tests.unit.listeners import Listeners, callback, running, until
 from tests.wire import Answer, Wire, ask, spelt
 
@@ -263,6 +264,22 @@ async def test_stop_ends_streams(house: Listeners) -> None:
         while block:
             block = await stream.block()
     assert await house.services.in_flight.empty(within_s=5)
+
+
+async def test_store_that_fails_under_a_stream(
+    house: Listeners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream that the store fails ends, so that its reader comes back; nothing is logged."""
+    await reported(house, "sent")
+    async with Stream.of(house) as stream:
+        await stream.event()
+
+        async def failing(*_: object) -> None:
+            raise StoreUnavailable
+
+        monkeypatch.setattr(house.reader, "events_after", failing)
+        await reported(house, "delivered")
+        assert "" == await stream.block()
 
 
 async def test_over_the_unix_socket(house: Listeners) -> None:
