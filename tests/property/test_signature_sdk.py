@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from urllib.parse import quote_plus
 
 import pytest
@@ -135,14 +136,15 @@ def test_the_rule_is_the_sdks(query: Texts, params: Texts, nonce: str, method: s
 
 @settings(max_examples=450)
 @given(forms, forms, nonces, st.sampled_from(["GET", "POST"]))
-def test_where_the_sdk_raises(query: Texts, params: Texts, nonce: str, method: str) -> None:
-    """A query beyond ASCII, over which the SDK raises, is proved by the rule."""
+def test_where_the_sdk_fails(query: Texts, params: Texts, nonce: str, method: str) -> None:
+    """A query beyond ASCII, which the SDK cannot read, is proved by the rule."""
     body = "" if method == "GET" else encoded(params)
     given_as = by_the_rule(method, query, params if body else [], nonce)
     request = request_of(method, encoded(query), body, nonce, given_as)
     if not "".join(name + value for name, value in query).isascii():
-        with pytest.raises(UnicodeEncodeError):
-            sdk_accepts(request, params)
+        # It raises on Python 3.11, and takes bytes for letters on 3.13.
+        with suppress(UnicodeEncodeError):
+            assert not sdk_accepts(request, params)
     assert accepts(request)
 
 
