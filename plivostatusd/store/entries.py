@@ -7,6 +7,9 @@ The outbox inside a transaction: a send's whole life from intent to settled.
 
 The intent is committed before Plivo is called, and so is the claim: whatever is found `claimed` at
 a start was being called when the last process ended, and nobody knows whether Plivo heard it.
+
+What ends a claim may be run twice (after a COMMIT that reported an error and worked all the same):
+the second time finds the entry no longer claimed, and changes nothing.
 """
 
 from __future__ import annotations
@@ -255,8 +258,13 @@ def _entry(transaction: Transaction, row: int) -> Entry:
     )
 
 
-def give_back(transaction: Transaction, row: int) -> None:
-    """Undo a claim that no call followed."""
+def give_back(transaction: Transaction, row: int) -> bool:
+    """Undo a claim that no call followed; False when there is none."""
+    if _state(transaction, row) != "claimed":
+        return False
+    if _was_called_back(transaction, row):
+        _forget(transaction, row)
+        return True
     transaction.execute(
         "UPDATE outbox SET state = 'pending', attempts = attempts - 1,"
         " first_tried_at = CASE attempts WHEN 1 THEN NULL ELSE first_tried_at END"
@@ -264,12 +272,15 @@ def give_back(transaction: Transaction, row: int) -> None:
         (row,),
     )
     transaction.move(_tally("claimed"), _tally("pending"))
+    return True
 
 
 def settle_accepted(
     transaction: Transaction, row: int, message_uuid: str, now_us: int
 ) -> tuple[str, ...]:
     """Plivo took it. Remarks for the log come back: duplicate_at_plivo, uuid_of_another."""
+    if _state(transaction, row) != "claimed":
+        return ()
     message = folding.by_row(transaction, row)
     remark = folding.bind(transaction, message, message_uuid, now_us)
     fact = Fact(status=statuses.QUEUED, source="send", trust="api")
@@ -286,23 +297,37 @@ def settle_refused(  # noqa: PLR0913 - one argument a column
     reason: str,
     now_us: int,
     *,
-    source: statuses.Source = "send",
     plivo_status: int | None = None,
     plivo_error: str | None = None,
 ) -> None:
-    """It is not sent and will not be: Plivo said no, time ran out, or it was cancelled."""
-    message = folding.by_row(transaction, row)
-    trust = "local" if plivo_status is None else "api"
-    fact = Fact(status=statuses.REFUSED, source=source, trust=trust, reason=reason)
-    folding.add_event(transaction, message, fact, Evidence(received_us=now_us))
+    """It is not sent and will not be: Plivo said no, or it could not be reached in time."""
+    if _state(transaction, row) != "claimed":
+        return
+    _refuse(transaction, row, reason, now_us, trust="local" if plivo_status is None else "api")
     if plivo_status is not None:
         folding.note_refusal(transaction, row, plivo_status, plivo_error)
+
+
+def _refuse(  # noqa: PLR0913 - one argument a column
+    transaction: Transaction,
+    row: int,
+    reason: str,
+    now_us: int,
+    *,
+    source: statuses.Source = "send",
+    trust: statuses.Trust = "local",
+) -> None:
+    message = folding.by_row(transaction, row)
+    fact = Fact(status=statuses.REFUSED, source=source, trust=trust, reason=reason)
+    folding.add_event(transaction, message, fact, Evidence(received_us=now_us))
     _forget(transaction, row)
 
 
 def settle_unknown(transaction: Transaction, row: int, reason: str, now_us: int) -> str:
     """The call's outcome is not known; the message's status comes back: a callback may know."""
     message = folding.by_row(transaction, row)
+    if _state(transaction, row) != "claimed":
+        return message.status
     fact = Fact(status=statuses.UNKNOWN, source="send", trust="local", reason=reason)
     folding.add_event(transaction, message, fact, Evidence(received_us=now_us))
     if _was_called_back(transaction, row):
@@ -319,6 +344,9 @@ def postpone(transaction: Transaction, row: int, due_us: int) -> bool:
 
     False when Plivo called back on it all the same: then it is settled.
     """
+    state = _state(transaction, row)
+    if state != "claimed":
+        return state is not None
     if _was_called_back(transaction, row):
         _forget(transaction, row)
         return False
@@ -335,11 +363,16 @@ def found_at_plivo(transaction: Transaction, row: int) -> bool:
 
     A claimed one is left: its call is on its way, and settles it.
     """
-    entry = transaction.one("SELECT state FROM outbox WHERE message = ?", (row,))
-    if entry is None or entry[0] == "claimed":
+    if _state(transaction, row) in {None, "claimed"}:
         return False
     _forget(transaction, row)
     return True
+
+
+def _state(transaction: Transaction, row: int) -> str | None:
+    """Say how far an entry is; None when it is settled."""
+    entry = transaction.one("SELECT state FROM outbox WHERE message = ?", (row,))
+    return entry[0] if entry else None
 
 
 def _was_called_back(transaction: Transaction, row: int) -> bool:
@@ -351,9 +384,9 @@ def _was_called_back(transaction: Transaction, row: int) -> bool:
 
 
 def _forget(transaction: Transaction, row: int) -> None:
-    entry = transaction.one("DELETE FROM outbox WHERE message = ? RETURNING state", (row,))
-    if entry is not None:
-        transaction.move(_tally(entry[0]), None)
+    sql = "DELETE FROM outbox WHERE message = ? RETURNING state"
+    for (state,) in transaction.execute(sql, (row,)).fetchall():
+        transaction.move(_tally(state), None)
 
 
 def cancel(transaction: Transaction, message_id: str, now_us: int) -> bool:
@@ -365,10 +398,9 @@ def cancel(transaction: Transaction, message_id: str, now_us: int) -> bool:
     message = folding.by_id(transaction, message_id)
     if message is None:
         return False
-    entry = transaction.one("SELECT state FROM outbox WHERE message = ?", (message.row,))
-    if entry is None or entry[0] != "pending":
+    if _state(transaction, message.row) != "pending":
         raise NotCancellable
-    settle_refused(transaction, message.row, "cancelled", now_us, source="operator")
+    _refuse(transaction, message.row, "cancelled", now_us, source="operator")
     return True
 
 
@@ -391,13 +423,13 @@ def expire(transaction: Transaction, before_us: int, reason: str, now_us: int) -
     """Refuse pending entries recorded before *before_us*; ids come back, until there are none."""
     # In the order they were recorded, so that those which are too young need not be looked at.
     oldest = transaction.execute(
-        "SELECT row, id, created_at FROM outbox JOIN messages ON row = message"
+        "SELECT row, id, created_at FROM outbox NOT INDEXED CROSS JOIN messages ON row = message"
         " WHERE state = 'pending' ORDER BY message LIMIT ?",
         (ENTRIES_PER_JOB,),
     )
     rows = [(row, message_id) for row, message_id, at_us in oldest.fetchall() if at_us < before_us]
     for row, _ in rows:
-        settle_refused(transaction, row, reason, now_us)
+        _refuse(transaction, row, reason, now_us)
     return [message_id for _, message_id in rows]
 
 

@@ -18,7 +18,8 @@ from plivostatusd.domain import message
 from plivostatusd.domain.message import Request
 from plivostatusd.flows.outbox import Outbox, Terms
 from plivostatusd.plivo.call import SendCall
-from plivostatusd.plivo.outcome import Accepted, Outcome, Probe, Reachable
+from plivostatusd.plivo.outcome import Accepted, Outcome, Probe, Reachable, Unknown
+from plivostatusd.store import database
 from tests.unit.store_place import Place, opened, uuid
 
 BASE = "https://sms.example.com"
@@ -36,6 +37,7 @@ class ScriptedPlivo:
         self.at_s: list[float] = []
         self.probed = 0
         self.is_closed = False
+        self.cut: Lost | None = None
         self._numbers = count(1)
         self._heard = asyncio.Event()
 
@@ -63,8 +65,10 @@ class ScriptedPlivo:
         return answer
 
     async def close(self) -> None:
-        """Note that it is over."""
+        """End, and cut the call that was named."""
         self.is_closed = True
+        if self.cut and not self.cut.outcome.done():
+            self.cut.arrive(Unknown("cut off"))
 
     async def heard(self, calls: int = 0, *, probes: int = 0) -> None:
         """Return once so many calls and probes have come."""
@@ -140,6 +144,12 @@ class Sending:
             await asyncio.wait(running)
 
 
+async def passes(until: Callable[[], Any]) -> None:
+    """Let the loop turn until something is so."""
+    while not until():  # noqa: ASYNC110 - what is waited for has no event of its own
+        await asyncio.sleep(0)
+
+
 def request(**fields: Any) -> Request:
     """Parse a send as the local API does."""
     given = {"to": "+14155552323", "text": "hello", **fields}
@@ -160,10 +170,11 @@ async def sending(
     starts: bool = True,
     probe_every_s: float = 0.01,
     after_s: float = 0.0,
+    connect: Callable[[Path], Any] = database.connect_writer,
     **changes: Any,
 ) -> AsyncIterator[Sending]:
     """Open a store and an outbox over it; `after_s` is how long after the last time that is."""
-    async with opened(folder) as place:
+    async with opened(folder, connect=connect) as place:
         place.clock.pass_(after_s)
         plivo, counts = ScriptedPlivo(*answers), Counts()
         outbox = Outbox(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from itertools import count
@@ -56,6 +56,7 @@ class Place:
     """One store, open."""
 
     path: Path
+    connection: Any
     writer: Writer
     reader: Reader
     clock: Clock = field(default_factory=Clock)
@@ -84,13 +85,19 @@ def rows_of(path: Path, sql: str, *arguments: object) -> list[Any]:
 
 
 @asynccontextmanager
-async def opened(folder: Path, *, commit_timeout_s: float = 20.0) -> AsyncIterator[Place]:
+async def opened(
+    folder: Path,
+    *,
+    commit_timeout_s: float = 20.0,
+    connect: Callable[[Path], Any] = database.connect_writer,
+) -> AsyncIterator[Place]:
     """Open the store in *folder*, made if need be; audit it when the test is done with it."""
     path = folder / "status.db"
-    writer = Writer(database.connect_writer(path), commit_timeout_s=commit_timeout_s)
+    connection = connect(path)
+    writer = Writer(connection, commit_timeout_s=commit_timeout_s)
     reader = await Reader.open(path)
     try:
-        yield Place(path, writer, reader)
+        yield Place(path, connection, writer, reader)
     finally:
         await reader.close()
         if not writer.closed:

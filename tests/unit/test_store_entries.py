@@ -192,7 +192,7 @@ async def test_unknown_until_a_callback(tmp_path: Path) -> None:
         assert [] == place.rows("SELECT * FROM outbox")
 
 
-@pytest.mark.parametrize("end", ["unknown", "not sent"])
+@pytest.mark.parametrize("end", ["unknown", "not sent", "given back"])
 async def test_a_callback_during_the_call(tmp_path: Path, end: str) -> None:
     """A callback during the call outweighs a lost answer, and a belief that nothing was sent."""
     async with opened(tmp_path) as place:
@@ -200,8 +200,10 @@ async def test_a_callback_during_the_call(tmp_path: Path, end: str) -> None:
         await place.record(message_uuid=uuid(1), status="sent", ref=entry.ref)
         if end == "unknown":
             assert "sent" == await do(place, entries.settle_unknown, entry.row, "lost", START_US)
-        else:
+        elif end == "not sent":
             assert not await do(place, entries.postpone, entry.row, START_US)
+        else:
+            assert await do(place, entries.give_back, entry.row)
         assert "sent" == await status(place, entry.id)
         assert [] == place.rows("SELECT * FROM outbox")
 
@@ -221,6 +223,31 @@ async def test_a_callback_that_says_little(tmp_path: Path, end: str) -> None:
             await do(place, entries.settle_unknown, entry.row, "lost", START_US)
         assert "queued" == await status(place, entry.id)
         assert [] == place.rows("SELECT * FROM outbox")
+
+
+@pytest.mark.parametrize(
+    ("end", "arguments", "state"),
+    [
+        (entries.settle_accepted, (uuid(1), START_US), None),
+        (entries.settle_refused, ("no", START_US), None),
+        (entries.settle_unknown, ("lost", START_US), "unknown"),
+        (entries.postpone, (START_US + 5,), "pending"),
+        (entries.give_back, (), "pending"),
+    ],
+    ids=["accepted", "refused", "unknown", "postponed", "given back"],
+)
+async def test_an_end_that_comes_twice(
+    tmp_path: Path, end: Any, arguments: tuple[Any, ...], state: str | None
+) -> None:
+    """What ends a claim changes nothing when it is run again."""
+    async with opened(tmp_path) as place:
+        entry = await claimed(place)
+        await do(place, end, entry.row, *arguments)
+        before = [place.rows(f"SELECT * FROM {table}") for table in ("events", "outbox")]  # noqa: S608 - ours
+        await do(place, end, entry.row, *arguments)
+        after = [place.rows(f"SELECT * FROM {table}") for table in ("events", "outbox")]  # noqa: S608 - ours
+        assert before == after
+        assert ([state] if state else []) == place.rows("SELECT state FROM outbox")
 
 
 async def test_cancelled(tmp_path: Path) -> None:

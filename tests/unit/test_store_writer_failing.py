@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from plivostatusd.domain.errors import StoreUnavailable
-from plivostatusd.store import database
 from plivostatusd.store.transaction import Transaction
 from plivostatusd.store.writer import Writer
 from tests.logbook import Logbook
+from tests.unit.faulty_connection import FaultyConnection
 from tests.unit.store_place import Place, insert_fact, opened, rows_of
 
 NAMES = "SELECT name FROM facts WHERE name LIKE 'job %' ORDER BY name"
@@ -41,27 +41,6 @@ def full_disk(place: Place) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-class FaultyConnection:
-    """A connection whose next COMMITs report an error, once they have worked or instead."""
-
-    def __init__(self, path: Path) -> None:
-        self._connection = database.connect_writer(path)
-        self.faults: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-    def execute(self, sql: str, arguments: tuple[object, ...] = ()) -> sqlite3.Cursor:
-        """Run *sql*, unless it is a COMMIT that is to fail."""
-        fault = self.faults.pop(0) if sql == "COMMIT" and self.faults else None
-        if fault == "without":
-            raise sqlite3.OperationalError("disk I/O error")
-        cursor = self._connection.execute(sql, arguments)
-        if fault == "with":
-            raise sqlite3.OperationalError("disk I/O error")
-        return cursor
 
 
 def remove(name: str, transaction: Transaction) -> bool:

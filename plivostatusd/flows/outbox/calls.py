@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from plivostatusd.domain import phone, retry
 from plivostatusd.flows.outbox.probing import RETRY_FOR_PASSED
@@ -113,6 +113,8 @@ class Calls:
                 await self._ledger.write(
                     lambda tx: entries.settle_unknown(tx, entry.row, reason, now_us)
                 )
+            case _:
+                assert_never(outcome)
         return None
 
     async def _accept(self, entry: Entry, message_uuid: str) -> None:

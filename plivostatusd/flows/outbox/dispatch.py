@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from plivostatusd.flows.outbox.ledger import Ledger
     from plivostatusd.flows.outbox.pace import Pace
     from plivostatusd.flows.outbox.stories import Stories
+    from plivostatusd.store.transaction import Transaction
     from plivostatusd.store.writer import Writer
 
     Claiming = asyncio.Future[Entry | int | None]
@@ -92,7 +93,7 @@ class Dispatch:
         """Claim what is due; when nothing is, fall asleep until something will be."""
         self._due.clear()
         now_us = self._now_us()
-        claiming: Claiming = self._writer.submit(lambda tx: entries.claim(tx, now_us))
+        claiming = self._submit(now_us)
         try:
             found = await asyncio.shield(claiming)
         except StoreUnavailable:  # the writer has said so
@@ -113,6 +114,20 @@ class Dispatch:
         elif found is not None:
             self._look_in((found - now_us) / 1_000_000)
         return None
+
+    def _submit(self, now_us: int) -> Claiming:
+        """Claim in the next transaction, and take that back should its COMMIT report an error."""
+        found: list[Entry | int | None] = []
+
+        def claim(transaction: Transaction) -> Entry | int | None:
+            found[:] = [entries.claim(transaction, now_us)]
+            return found[0]
+
+        def undo(transaction: Transaction) -> bool:
+            (entry,) = found
+            return isinstance(entry, Entry) and entries.give_back(transaction, entry.row)
+
+        return self._writer.submit(claim, undo=undo)
 
     async def _give_back(self, claiming: Claiming) -> None:
         """Undo a claim that no call will follow: the outbox was stopped or shut meanwhile."""

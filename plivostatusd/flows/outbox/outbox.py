@@ -188,8 +188,9 @@ class Outbox:
     async def close(self) -> None:
         """Cut what is still on its way, and write down what is known of it."""
         await self._calls.api.close()
-        if not await self._stories.end(within_s=SETTLE_S_MAX):
-            log.error(
-                "sends_unsettled", count=len(self._stories.running), hint="They count as unknown"
-            )
-            await self._stories.cut()
+        is_all_told = await self._stories.end(within_s=SETTLE_S_MAX)
+        if is_all_told:
+            return
+        count = len(self._stories.running)
+        log.error("sends_unsettled", count=count, hint="They are unknown after the next start")
+        await self._stories.cut()

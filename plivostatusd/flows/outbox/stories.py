@@ -28,17 +28,15 @@ class Stories:
 
     async def end(self, *, within_s: float) -> bool:
         """Wait for all of them; False when some still run after *within_s*."""
-        try:
-            async with asyncio.timeout(within_s):
-                while self._tasks:
-                    await asyncio.wait(self.running)
-        except TimeoutError:
-            return False
-        return True
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + within_s
+        while self._tasks and (left_s := ends_s - loop.time()) > 0:
+            await asyncio.wait(self.running, timeout=left_s)
+        return not self._tasks
 
     async def cut(self) -> None:
         """Cancel all that still run, and see them end."""
         for task in self.running:
             task.cancel()
-        if self._tasks:
+        while self._tasks:
             await asyncio.wait(self.running)
