@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -24,6 +25,9 @@ GSM_SEPTETS_MAX: Final = 1_600
 UNICODE_UNITS_MAX: Final = 737
 WHATSAPP_CHARACTERS_MAX: Final = 4_096
 MEDIA_MAX: Final = 10
+MEDIA_URL_CHARACTERS_MAX: Final = 2_048
+FORM_FIELDS_MAX: Final = RECIPIENTS_MAX + 100
+UNKNOWN_NAMES_TOLD_MAX: Final = 20
 EXPIRY_S: Final = range(5, 10_800)
 TAG_CHARACTERS_MAX: Final = 256
 _DLT_CHARACTERS_MAX: Final = 64
@@ -78,7 +82,11 @@ def fields_of_form(body: bytes) -> Fields:
     """Read a form as the fields of a send. Raises `BadSend` when it is none."""
     try:
         pairs = parse_qsl(
-            body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict"
+            body.decode(),
+            keep_blank_values=True,
+            strict_parsing=bool(body),
+            errors="strict",
+            max_num_fields=FORM_FIELDS_MAX,
         )
     except ValueError as error:
         raise BadSend((("body", "neither a JSON object nor a form"),)) from error
@@ -88,8 +96,9 @@ def fields_of_form(body: bytes) -> Fields:
         if name not in fields:
             fields[name] = given
         elif name in _LISTS:
-            before = fields[name]
-            fields[name] = [*before, given] if isinstance(before, list) else [before, given]
+            if not isinstance(fields[name], list):
+                fields[name] = [fields[name]]
+            fields[name].append(given)
         else:
             fields[name] = _TWICE
     return fields
@@ -189,6 +198,8 @@ def _media_url(value: object) -> str:
         raise _Refused("expected http or https URLs") from error
     if parts.scheme not in {"http", "https"} or not parts.netloc or not _URL.fullmatch(url):
         raise _Refused("expected http or https URLs")
+    if len(url) > MEDIA_URL_CHARACTERS_MAX:
+        raise _Refused(f"expected URLs of at most {MEDIA_URL_CHARACTERS_MAX} characters")
     return url
 
 
@@ -228,10 +239,10 @@ class _Problems(dict[str, str]):
 
 def _check_names(fields: Fields, problems: _Problems) -> None:
     """Look at which fields there are, before what they hold."""
+    for name in islice((name for name in fields if name not in FIELDS), UNKNOWN_NAMES_TOLD_MAX):
+        problems.add(name, "is not a field of a send")
     for name, value in fields.items():
-        if name not in FIELDS:
-            problems.add(name, "is not a field of a send")
-        elif value is _TWICE:
+        if value is _TWICE and name in FIELDS:
             problems.add(name, "given twice")
     for name in ("to", "text"):
         if fields.get(name) in (None, ""):
