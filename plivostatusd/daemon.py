@@ -29,7 +29,10 @@ from plivostatusd.host.sockets import Listener, actual_address, listen
 from plivostatusd.log import configure, get_logger
 from plivostatusd.plivo.api import ApiOptions, PlivoApi
 from plivostatusd.store import database
+from plivostatusd.store.keep import Keep
 from plivostatusd.store.reader import Reader
+from plivostatusd.store.receipts import Arrival, Recorded
+from plivostatusd.store.spool import Spool
 from plivostatusd.store.writer import Writer
 from plivostatusd.web.access import Rules
 from plivostatusd.web.api import application
@@ -122,8 +125,10 @@ class Daemon:
         stack.push_async_callback(writer.close)
         reader = await Reader.open(config.store.path)
         stack.push_async_callback(reader.close)
+        keep = self._make_keep(writer)
+        stack.push_async_callback(keep.close)
         self._ingest = Ingest(
-            writer,
+            keep.put,
             _verifier(config),
             self._metrics,
             queue_max=config.callbacks.queue_max,
@@ -134,7 +139,25 @@ class Daemon:
         )
         self._upkeep = Upkeep(writer, _retention(config), now_us=now_us)
         self._callbacks = CallbackServer(self._ingest, body_bytes_max=config.callbacks.body_max)
-        self._services = self._make_services(writer, reader)
+        self._services = self._make_services(writer, reader, keep)
+        keep.start()
+
+    def _make_keep(self, writer: Writer) -> Keep:
+        """Open the spool; without it there would be nothing to fall back on."""
+        store = self._config.store
+        spool = Spool(store.path.parent / "spool", reserve_bytes=store.spool_reserve)
+        try:
+            spool.open()
+        except OSError as error:
+            raise StartRefused(
+                f"The spool {error.filename} cannot be written: {error.strerror}",
+                command=f"ls -ld {store.path.parent} {error.filename}; df -h {store.path.parent}",
+            ) from error
+        return Keep(writer, spool, drained=self._tell_drained)
+
+    def _tell_drained(self, arrival: Arrival, recorded: Recorded) -> None:
+        """Pass on what the spool was drained of; the flow is made after the spool."""
+        self._ingest.recorded(arrival, recorded)
 
     async def _start_outbox(self) -> None:
         try:
@@ -146,12 +169,13 @@ class Daemon:
                 command=f"fuser -v {path}; df -h {path.parent}",
             ) from error
 
-    def _make_services(self, writer: Writer, reader: Reader) -> Services:
+    def _make_services(self, writer: Writer, reader: Reader, keep: Keep) -> Services:
         config = self._config
         return Services(
             outbox=self._outbox,
             reader=reader,
             writer=writer,
+            keep=keep,
             metrics=self._metrics,
             rules=_rules(config),
             default_sender=config.send.from_,

@@ -19,8 +19,8 @@ from plivostatusd.domain.errors import (
     Refusal,
     StoreUnavailable,
 )
+from plivostatusd.domain.flood import Flood
 from plivostatusd.log import get_logger
-from plivostatusd.store import receipts
 from plivostatusd.store.receipts import Arrival, Recorded, Replayed
 
 if TYPE_CHECKING:
@@ -29,12 +29,13 @@ if TYPE_CHECKING:
 
     from plivostatusd.domain.callback import Report
     from plivostatusd.domain.signature import Pair, Signed, Verdict, Verifier
-    from plivostatusd.store.writer import Writer
+
+    Put = Callable[[Arrival], asyncio.Future[Recorded]]
 
 log = get_logger()
 
 _REMARKS_ALARMING = frozenset({"duplicate_at_plivo", "uuid_of_another"})
-_REMARKS_WARNING = frozenset({"unknown_ref", "nonce_reused", "message_unnamed"})
+_REMARKS_WARNING = frozenset({"unknown_ref", "nonce_reused", "message_unnamed", "disputed"})
 
 
 class Gauges(Protocol):
@@ -54,11 +55,15 @@ class Gauges(Protocol):
 
 
 class Ingest:
-    """Takes verified callbacks into the store. `verifier` may be replaced at a reload."""
+    """
+    Takes verified callbacks in. `verifier` may be replaced at a reload.
+
+    *put* keeps an arrival; its future is done once that is on disk.
+    """
 
     def __init__(
         self,
-        writer: Writer,
+        put: Put,
         verifier: Verifier,
         gauges: Gauges,
         *,
@@ -68,8 +73,9 @@ class Ingest:
         self.verifier = verifier
         self.queue_max = queue_max
         self.waiting = 0
-        self._writer = writer
+        self._put = put
         self._gauges = gauges
+        self._flood = Flood()
         self._now_us = now_us
 
     def receive(self, request: Signed, ref: str | None) -> asyncio.Future[Recorded]:
@@ -80,15 +86,16 @@ class Ingest:
         `CallbackUnreadable` and `StoreUnavailable` (the queue is full) at once.
         """
         started_s = time.perf_counter()
+        request_id = os.urandom(8).hex()
         try:
             pairs, verdict = self._prove(request)
             if self.waiting >= self.queue_max:
                 raise _QueueFull
         except Refusal as refusal:
-            self._refused(refusal, request)
+            self._refused(refusal, request, request_id)
             raise
         arrival = self._arrival(request, ref, pairs, verdict)
-        future = self._writer.submit(lambda tx: receipts.record(tx, arrival), impatient=True)
+        future = self._put(arrival)
         self.waiting += 1
 
         def done(future: asyncio.Future[Recorded]) -> None:
@@ -98,12 +105,18 @@ class Ingest:
             error = future.exception()
             if error is None:
                 self._gauges.commit_took(time.perf_counter() - started_s)
-                self._recorded(future.result(), arrival)
+                self.recorded(arrival, future.result(), request_id=request_id)
             elif isinstance(error, Refusal):
-                self._refused(error, request)
+                self._refused(error, request, request_id)
 
         future.add_done_callback(done)
         return future
+
+    def too_large(self, size: int) -> None:
+        """Count and log a callback that was not even read."""
+        self._gauges.callback_refused("too_large")
+        hint = "If Plivo sent it, raise callbacks.body_max"
+        log.warning("callback_refused", reason="too_large", status=413, bytes=size, hint=hint)
 
     def _prove(self, request: Signed) -> tuple[list[Pair], Verdict]:
         """Give the decoded pairs and the verdict; a genuine but unreadable body has no pairs."""
@@ -127,7 +140,7 @@ class Ingest:
             ref=ref,
             trust=verdict.trust,
             key_name=verdict.key.name,
-            key_fingerprint=verdict.key.fingerprint,
+            key_fingerprint=" ".join(sorted(self.verifier.fingerprints)),
             nonces=request.nonces,
             digest=request.digest,
             raw=_verbatim(request),
@@ -135,11 +148,31 @@ class Ingest:
             message_id=identity.message_id(now_us, os.urandom(10)),
         )
 
-    def _recorded(self, recorded: Recorded, arrival: Arrival) -> None:
+    def recorded(
+        self, arrival: Arrival, recorded: Recorded, *, request_id: str | None = None
+    ) -> None:
+        """
+        Count and log what became of *arrival*; once more when the spool is drained of it.
+
+        It is no request's any more by then, so *request_id* is None.
+        """
         report = arrival.report
+        if recorded.spooled:
+            log.info(
+                "callback_spooled",
+                status=report.status,
+                trust=arrival.trust,
+                request_id=request_id,
+            )
+            return
         if recorded.cursor is None:
             self._gauges.callback_repeated()
-            log.info("callback_repeated", message_id=recorded.message_id, trust=arrival.trust)
+            log.info(
+                "callback_repeated",
+                message_id=recorded.message_id,
+                trust=arrival.trust,
+                request_id=request_id,
+            )
             return
         self._gauges.callback_recorded(recorded, report, arrival.trust)
         fields: dict[str, Any] = {
@@ -148,6 +181,7 @@ class Ingest:
             "trust": arrival.trust,
             "message_status": recorded.message_status,
             "event_id": recorded.cursor,
+            "request_id": request_id,
         }
         if report.error_code:
             fields["error_code"] = report.error_code
@@ -155,13 +189,22 @@ class Ingest:
         for remark in recorded.remarks:
             _remark(remark, recorded, arrival)
 
-    def _refused(self, refusal: Refusal, request: Signed) -> None:
+    def _refused(self, refusal: Refusal, request: Signed, request_id: str) -> None:
         reason = getattr(refusal, "reason", refusal.slug)
         self._gauges.callback_refused(reason)
-        hint, fields = refusal.hint, {}
+        hint = refusal.hint
+        fields: dict[str, Any] = {"request_id": request_id}
+        if isinstance(refusal, BadSignature):
+            left_out = self._flood.admit(time.monotonic())
+            if left_out is None:
+                return
+            if left_out:
+                fields["lines_left_out"] = left_out
         if isinstance(refusal, Replayed):
-            level, fields = log.error, {"message_id": refusal.message_id}
-            hint = f"plivostatusctl show {refusal.message_id}"
+            level = log.error
+            fields["message_id"] = refusal.message_id
+            if refusal.message_id is not None:
+                hint = f"plivostatusctl show {refusal.message_id}"
         elif isinstance(refusal, StoreUnavailable):
             level = log.error
         elif reason == "no_signature":  # whoever scans the internet, and nothing to look into
@@ -190,7 +233,8 @@ def _remark(remark: str, recorded: Recorded, arrival: Arrival) -> None:
     """Say what was unusual about a callback that was recorded all the same."""
     fields = {"message_id": recorded.message_id, "trust": arrival.trust}
     if remark in _REMARKS_ALARMING:
-        log.error(remark, **fields, hint=f"plivostatusctl show {recorded.message_id}")
+        shown = recorded.message_id or "MESSAGE"
+        log.error(remark, **fields, hint=f"plivostatusctl show {shown}")
     elif remark in _REMARKS_WARNING:
         log.warning("callback_unusual", remark=remark, **fields)
     else:

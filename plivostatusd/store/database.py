@@ -49,9 +49,25 @@ def check_file(path: Path) -> None:
             f"The store's folder {folder} is not writable for {me}",
             command=f"chown {me} {folder} && chmod 0750 {folder}",
         )
+    _check_folder(folder, me)
     for file in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
         if file.exists():
             _check_owner(file, me)
+
+
+def _check_folder(folder: Path, me: str) -> None:
+    """Refuse a folder in which another user can put a file in the store's place."""
+    status = folder.stat()
+    if status.st_mode & stat.S_IWOTH:
+        raise StartRefused(
+            f"The store's folder {folder} is writable for every user", command=f"chmod o-w {folder}"
+        )
+    if status.st_uid not in {0, os.geteuid()}:
+        owner = _user_name(status.st_uid)
+        raise StartRefused(
+            f"The store's folder {folder} belongs to {owner}, and this process runs as {me}",
+            command=f"chown {me} {folder}",
+        )
 
 
 def _user_name(uid: int) -> str:

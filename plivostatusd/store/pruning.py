@@ -24,14 +24,14 @@ NONCES_FROM_THE_FIRST: Final[NonceKey] = ("", b"")
 
 def blank_texts(transaction: Transaction, before_us: int) -> bool:
     """
-    Blank the texts of messages made before *before_us*; a send that is not settled keeps its own.
+    Blank the texts of messages made before *before_us*; a send on its way keeps its own.
 
     Plivo's words on a refused one go with its text, which they may repeat.
     """
     rows = transaction.execute(
         "SELECT row FROM messages INDEXED BY messages_with_text"
         " WHERE message_body IS NOT NULL AND created_at < ?"
-        " AND NOT EXISTS (SELECT 1 FROM outbox WHERE message = row)"
+        " AND NOT EXISTS (SELECT 1 FROM outbox WHERE message = row AND state <> 'unknown')"
         " ORDER BY created_at LIMIT ?",
         (before_us, ROWS_PER_STEP),
     ).fetchall()
@@ -89,14 +89,15 @@ def delete_nonces(
     """
     Look at the nonces that follow *after*, and delete those whose token nobody trusts any more.
 
-    While the token is configured, a captured request would still verify, so its nonce stays. The
-    last nonce looked at comes back, None at the end.
+    While a token that was configured then still is, a captured request may still verify (it bears a
+    signature by each), so its nonce stays. The last nonce looked at comes back, None at the end.
     """
     rows = transaction.execute(
         "SELECT nonce, digest, key, seen_at FROM nonces WHERE (nonce, digest) > (?, ?)"
         " ORDER BY nonce, digest LIMIT ?",
         (*after, ROWS_PER_STEP),
     ).fetchall()
-    dead = [row[:2] for row in rows if row[2] not in keys and row[3] < before_us]
+    trusted = set(keys)
+    dead = [row[:2] for row in rows if trusted.isdisjoint(row[2].split()) and row[3] < before_us]
     transaction.connection.executemany("DELETE FROM nonces WHERE nonce = ? AND digest = ?", dead)
     return rows[-1][:2] if len(rows) == ROWS_PER_STEP else None

@@ -8,15 +8,18 @@ with are known together or not at all.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain.errors import ReplayRefused, UnknownRef
 from plivostatusd.store import entries, folding
 from plivostatusd.store.folding import Evidence, Found
 
 if TYPE_CHECKING:
+    import asyncio
+
     from plivostatusd.domain.callback import Report
     from plivostatusd.store.transaction import Transaction
+    from plivostatusd.store.writer import Instead, Writer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +52,26 @@ class Recorded:
     What became of an arrival: a new event (*cursor*), or a repeat of one that is there (None).
 
     *remarks* are words for the log: unknown_ref, nonce_reused, duplicate_at_plivo,
-    uuid_of_another, send_found, message_unnamed.
+    uuid_of_another, send_found, message_unnamed, disputed. What is *spooled* is on disk, and is
+    judged when the store takes it.
     """
 
     message_id: str | None
     message_status: str | None
     cursor: int | None
     remarks: tuple[str, ...] = ()
+    spooled: bool = False
+
+
+SPOOLED: Final = Recorded(message_id=None, message_status=None, cursor=None, spooled=True)
+DISPUTED: Final = "disputed"
+
+
+def put(
+    writer: Writer, arrival: Arrival, *, instead: Instead | None = None
+) -> asyncio.Future[Recorded]:
+    """Have *writer* record *arrival* in its next transaction; Plivo waits, so not for long."""
+    return writer.submit(lambda tx: record(tx, arrival), impatient=True, instead=instead)
 
 
 def record(transaction: Transaction, arrival: Arrival) -> Recorded:
@@ -78,6 +94,48 @@ def record(transaction: Transaction, arrival: Arrival) -> Recorded:
     if recorded.cursor is not None:
         _remember(transaction, arrival)
     return recorded
+
+
+def record_spooled(transaction: Transaction, arrival: Arrival) -> Recorded:
+    """
+    Write down what was acknowledged while the store could not be asked; refuse nothing now.
+
+    What `record` would have refused is kept as disputed, and takes no part in the fold.
+    """
+    try:
+        return record(transaction, arrival)
+    except (Replayed, UnknownRef):
+        return _dispute(transaction, arrival)
+
+
+def _dispute(transaction: Transaction, arrival: Arrival) -> Recorded:
+    message = None if arrival.ref is None else folding.by_ref(transaction, arrival.ref)
+    uuid = arrival.report.message_uuid
+    if message is None and arrival.digest in _digests_of_ledger(transaction, arrival):
+        return Recorded(message_id=None, message_status=None, cursor=None)  # drained before
+    if message is None and uuid is not None:
+        message = folding.by_uuid(transaction, uuid)
+    cursor = folding.add_event(
+        transaction,
+        message,
+        arrival.report.fact("callback", arrival.trust),
+        Evidence(
+            received_us=arrival.received_us,
+            message_uuid=uuid,
+            verified_by=arrival.key_name,
+            nonces=arrival.nonces,
+            digest=arrival.digest,
+            raw=arrival.raw,
+            aside=DISPUTED,
+        ),
+    )
+    _remember(transaction, arrival)
+    return Recorded(
+        message_id=message.id if message else None,
+        message_status=message.status if message else None,
+        cursor=cursor,
+        remarks=(DISPUTED,),
+    )
 
 
 def _digests_of_message(transaction: Transaction, message: Found, arrival: Arrival) -> set[bytes]:
@@ -117,16 +175,38 @@ def _judge(
 ) -> Recorded:
     """Apply the replay rules; what passes them is written."""
     if arrival.digest in seen:
-        return Recorded(
-            message_id=message.id if message else None,
-            message_status=message.status if message else None,
-            cursor=None,
-        )
+        return _repeat(message)
     if seen:
         if arrival.trust != "full":
             raise Replayed(message.id if message else None)
+        if _says_nothing_new(transaction, message, arrival):
+            return _repeat(message)
         remarks.append("nonce_reused")
     return _write(transaction, message, arrival, remarks)
+
+
+def _repeat(message: Found | None) -> Recorded:
+    return Recorded(
+        message_id=message.id if message else None,
+        message_status=message.status if message else None,
+        cursor=None,
+    )
+
+
+def _says_nothing_new(transaction: Transaction, message: Found | None, arrival: Arrival) -> bool:
+    """
+    Say whether a V3-signed request with a used nonce repeats what its message already holds.
+
+    V3 signs decoded, sorted pairs, so whoever holds one request can spell it in many ways that all
+    verify. None of them may grow the history.
+    """
+    uuid = arrival.report.message_uuid
+    if message is None:
+        return uuid is None
+    if uuid not in {None, message.message_uuid}:
+        return False
+    fact = arrival.report.fact("callback", arrival.trust)
+    return fact in folding.facts_of(transaction, message.row).facts
 
 
 def _write(

@@ -30,6 +30,7 @@ JOBS_PER_BATCH_MAX: Final = 512
 
 Job = Callable[[Transaction], Any]
 Undo = Callable[[Transaction], bool]
+Instead = Callable[[asyncio.Future[Any], StoreUnavailable], None]
 
 _ROW_ERRORS: Final = (
     sqlite3.IntegrityError,
@@ -46,7 +47,19 @@ class _Waiting:
     future: asyncio.Future[Any]
     impatient: bool
     undo: Undo | None
+    instead: Instead | None
     since_s: float
+    is_handed_over: bool = False
+
+    def fail(self, error: StoreUnavailable) -> None:
+        """Say that it is not committed; whoever stands in is handed the future, once."""
+        if self.is_handed_over:
+            return
+        if self.instead is None:
+            self.future.set_exception(error)
+        else:
+            self.is_handed_over = True
+            self.instead(self.future, error)
 
 
 @dataclass(slots=True)
@@ -96,6 +109,7 @@ class Writer:
         *,
         impatient: bool = False,
         undo: Undo | None = None,
+        instead: Instead | None = None,
     ) -> asyncio.Future[Any]:
         """
         Run *job* in the next transaction; the future holds what it returned, after COMMIT.
@@ -103,14 +117,16 @@ class Writer:
         The future fails with the `Refusal` that the job raised, with `StoreUnavailable` when the
         commit did not happen, or with the job's own bug. Cancelling it takes nothing back. *undo*
         takes back what a COMMIT that reported an error has written all the same, and says whether
-        it found anything; it runs before any later job.
+        it found anything; it runs before any later job. *instead* is handed the future in place of
+        `StoreUnavailable`, and sees that it is done.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         if self._closed:
-            future.set_exception(StoreUnavailable("The daemon is stopping"))
+            waiting = _Waiting(job, future, impatient, undo, instead, loop.time())
+            waiting.fail(StoreUnavailable("The daemon is stopping"))
             return future
-        self._waiting.append(_Waiting(job, future, impatient, undo, loop.time()))
+        self._waiting.append(_Waiting(job, future, impatient, undo, instead, loop.time()))
         if self._running is None:
             self._running = loop.create_task(self._run())
         return future
@@ -164,6 +180,8 @@ class Writer:
                 continue
             if outcome.error is None:
                 waiting.future.set_result(outcome.value)
+            elif isinstance(outcome.error, StoreUnavailable):
+                waiting.fail(outcome.error)
             else:
                 waiting.future.set_exception(outcome.error)
         self._note_health(outcomes)
@@ -220,9 +238,11 @@ class Writer:
 
 def _refuse_late(waiting: _Waiting, before_s: float) -> bool:
     """Answer one that lost its patience; False for one that waits on, or needs no answer."""
-    if not waiting.impatient or waiting.since_s >= before_s or waiting.future.done():
+    if not waiting.impatient or waiting.since_s >= before_s:
         return False
-    waiting.future.set_exception(StoreUnavailable("The commit took too long"))
+    if waiting.future.done() or waiting.is_handed_over:
+        return False
+    waiting.fail(StoreUnavailable("The commit took too long"))
     return True
 
 

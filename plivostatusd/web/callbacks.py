@@ -56,6 +56,12 @@ class CallbackServer(ExchangeServer):
         else:
             self._receive(exchange, ref)
 
+    def too_large(self, exchange: Exchange, size: int) -> None:
+        """A report may be lost for good here, so it is counted and logged."""
+        if _route(exchange.path)[0]:
+            self._ingest.too_large(size)
+        super().too_large(exchange, size)
+
     def _receive(self, exchange: Exchange, ref: str | None) -> None:
         headers = {name.lower(): value for name, value in exchange.headers.items()}
         request = Signed(exchange.method, exchange.path, exchange.query, headers, exchange.body)

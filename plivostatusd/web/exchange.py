@@ -64,7 +64,7 @@ class Exchange(HTTPMessageDelegate):
         if announced > self._server.body_bytes_max and (
             announced > TRICKLE_BYTES_MAX or "Expect" in headers
         ):
-            self.answer(413, "body too large")
+            self._server.too_large(self, announced)
 
     def data_received(self, chunk: bytes) -> None:
         """Take a part of the body; past the limit it is counted and dropped."""
@@ -73,8 +73,8 @@ class Exchange(HTTPMessageDelegate):
             self._chunks.append(chunk)
             return
         self._chunks.clear()
-        if self._size > TRICKLE_BYTES_MAX:
-            self.answer(413, "body too large")
+        if self._size > TRICKLE_BYTES_MAX and self._is_open:
+            self._server.too_large(self, self._size)
 
     def finish(self) -> None:
         """The request is whole: judge it."""
@@ -82,7 +82,7 @@ class Exchange(HTTPMessageDelegate):
         if not self._is_open:
             return
         if self._size > self._server.body_bytes_max:
-            self.answer(413, "body too large")
+            self._server.too_large(self, self._size)
         else:
             self._server.handle(self)
 
@@ -127,6 +127,11 @@ class ExchangeServer(HTTPServerConnectionDelegate):
 
     def on_close(self, server_conn: object) -> None:
         """Hear that a connection is gone; each exchange has heard of it already."""
+
+    def too_large(self, exchange: Exchange, size: int) -> None:
+        """Answer a request whose body, of *size* bytes or more, is over the limit."""
+        del size
+        exchange.answer(413, "body too large\n")
 
     def handle(self, exchange: Exchange) -> None:
         """Judge a whole request, and see that it is answered."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from plivostatusd.flows.outbox import Outbox
+    from plivostatusd.store.keep import Keep
     from plivostatusd.store.reader import Reader
     from plivostatusd.store.writer import Writer
     from plivostatusd.web.in_flight import InFlight
@@ -64,6 +65,7 @@ class Services:
     outbox: Outbox
     reader: Reader
     writer: Writer
+    keep: Keep
     metrics: Metrics
     rules: Rules
     default_sender: str | None

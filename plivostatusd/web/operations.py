@@ -36,6 +36,7 @@ class ReadyHandler(Handler):
         """Check, and answer 200 or 503."""
         checks = {
             "store writable": await self._store(),
+            "spool empty": self._spool(),
             "outbox moving": self.services.outbox.why_waiting,
             "disk free": self._disk(),
         }
@@ -49,6 +50,12 @@ class ReadyHandler(Handler):
             await self.services.writer.submit(_look, impatient=True)
         except StoreUnavailable as error:
             return error.detail
+        return None
+
+    def _spool(self) -> str | None:
+        keep = self.services.keep
+        if keep.is_spooling:
+            return f"{keep.records} callbacks wait for the store"
         return None
 
     def _disk(self) -> str | None:
@@ -75,7 +82,7 @@ class MetricsHandler(Handler):
         oldest_us = await services.reader.oldest_open_us()
         age_s = 0.0 if oldest_us is None else (services.now_us() - oldest_us) / 1_000_000
         self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-        self.finish(services.metrics.text(tallies, max(0.0, age_s)))
+        self.finish(services.metrics.text(tallies, max(0.0, age_s), services.keep.records))
 
 
 class StatsHandler(Handler):

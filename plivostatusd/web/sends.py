@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain import message
 from plivostatusd.domain.errors import BadSend
+from plivostatusd.log import get_logger
 from plivostatusd.web import shapes
 from plivostatusd.web.handler import Handler, NotFound, seconds
 from plivostatusd.web.problems import MEDIA_TYPE, problem
@@ -14,6 +15,8 @@ from plivostatusd.web.problems import MEDIA_TYPE, problem
 if TYPE_CHECKING:
     from plivostatusd.store.entries import Accepted
     from plivostatusd.store.reader import Record
+
+log = get_logger()
 
 WAIT_S_MAX: Final = 60.0
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
@@ -31,6 +34,14 @@ class SendHandler(Handler):
         request = message.parse(fields, default_sender=self.services.default_sender)
         outbox = self.services.outbox
         accepted = await outbox.accept(request, sent_by=self.asker.name, key=key)
+        log.info(
+            "send_recorded",
+            request_id=self.request_id,
+            message_id=accepted.ids[0],
+            messages=len(accepted.ids),
+            repeated=accepted.repeated,
+            sent_by=self.asker.name,
+        )
         if not accepted.repeated:
             # While the daemon stops nobody calls Plivo: what is recorded is answered as it stands.
             patience_s = 0.0 if self.services.stopping.is_set() else wait_s

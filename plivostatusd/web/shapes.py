@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plivostatusd.domain import error_codes, times
+from plivostatusd.domain import error_codes, statuses, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +61,7 @@ def event(record: Record) -> dict[str, Any]:
         "received_at": instant(record["received_at"]),
         "trust": record["trust"],
         "source": record["source"],
-        "error_code": record["error_code"],
+        "error_code": statuses.known_error(record["error_code"]),
     }
     for name in ("reason", "aside"):
         if record[name] is not None:

@@ -34,7 +34,10 @@ from plivostatusd.simulator import Options, Signed, Simulator, signed_request
 from plivostatusd.simulator.options import AUTH_ID, AUTH_TOKEN
 from plivostatusd.simulator.signer import V2_HEADERS
 from plivostatusd.store import database
+from plivostatusd.store.keep import Keep
 from plivostatusd.store.reader import Reader
+from plivostatusd.store.receipts import Arrival, Recorded
+from plivostatusd.store.spool import Spool
 from plivostatusd.store.writer import Writer
 from plivostatusd.web.access import Rules
 from plivostatusd.web.api import application
@@ -64,8 +67,10 @@ class Listeners:
         self.writer = writer
         self.reader = reader
         self.metrics = Metrics()
+        self.spool = Spool(folder / "spool", reserve_bytes=65_536)
+        self.keep = Keep(writer, self.spool, drained=self._drained)
         self.ingest = Ingest(
-            writer,
+            self.keep.put,
             Verifier([Key.of("first", AUTH_TOKEN)], [PUBLIC], minimum=minimum),
             self.metrics,
             queue_max=100,
@@ -79,6 +84,9 @@ class Listeners:
         self.api_socket = folder / "api.sock"
         self._numbers = itertools.count(1)
 
+    def _drained(self, arrival: Arrival, recorded: Recorded) -> None:
+        self.ingest.recorded(arrival, recorded)
+
     @property
     def store_path(self) -> Path:
         """Where the store lies."""
@@ -86,6 +94,8 @@ class Listeners:
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Listen, with an outbox that does not call yet."""
+        self.spool.open()
+        stack.push_async_callback(self.keep.close)
         self.public_port = await serve(stack, self.callbacks)
         here = ("127.0.0.1", self.public_port)
         self.simulator = Simulator(Options(port=0, speed=20, seed=1, connect_to=here))
@@ -111,6 +121,7 @@ class Listeners:
             outbox=outbox,
             reader=self.reader,
             writer=self.writer,
+            keep=self.keep,
             metrics=self.metrics,
             rules=Rules(HOSTS, {}),
             default_sender=SENDER,
