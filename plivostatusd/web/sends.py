@@ -34,7 +34,7 @@ class SendHandler(Handler):
         request = message.parse(fields, default_sender=self.services.default_sender)
         outbox = self.services.outbox
         accepted = await outbox.accept(request, sent_by=self.asker.name, key=key)
-        log.info(
+        log.debug(
             "send_recorded",
             request_id=self.request_id,
             message_id=accepted.ids[0],

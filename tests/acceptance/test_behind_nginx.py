@@ -124,6 +124,7 @@ async def test_nothing_else_is_reachable(tmp_path: Path) -> None:
 async def test_too_large(tmp_path: Path) -> None:
     """A body that is too large is 413, by Nginx or by the daemon behind it."""
     async with Outside.running(tmp_path) as outside:
+        outside.daemon.allow("callback_refused")
         for size in (16 * 1024 + 1, 64 * 1024, 64 * 1024 + 1, 1024 * 1024):
             signed = outside.daemon.callback("sent", str(uuid4()))
             large = Signed("POST", signed.url, signed.headers, b"x" * size)
