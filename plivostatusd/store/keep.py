@@ -10,6 +10,7 @@ takes writes again; doing so twice changes nothing, because a repeat is known by
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -29,6 +30,7 @@ log = get_logger()
 RETRY_S: Final = 0.5
 APPEND_S_MAX: Final = 0.6
 RECORDS_PER_JOB: Final = 200
+REPEATS_KNOWN_MAX: Final = 50_000
 
 Drained = Callable[[Arrival, Recorded], None]
 
@@ -43,6 +45,7 @@ class Keep:
         self._drained = drained
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._queue: list[tuple[Arrival, asyncio.Future[Recorded]]] = []
+        self._spooled: dict[bytes, asyncio.Future[Recorded]] = {}
         self._appending: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
 
@@ -59,6 +62,9 @@ class Keep:
     def put(self, arrival: Arrival) -> asyncio.Future[Recorded]:
         """Keep *arrival*; the future's end is the answer that Plivo may be given."""
         if self.is_spooling:
+            before = self._spooled.get(arrival.digest)
+            if before is not None and not _has_failed(before):
+                return before  # whoever repeats a request must not fill the spool with it
             future: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
             self._enqueue(arrival, future)
             return future
@@ -86,12 +92,15 @@ class Keep:
     def _begin(self, reason: str) -> None:
         if not self.is_spooling:
             self.is_spooling = True
-            hint = "df -h; ls -l the store; plivostatusctl doctor"
+            hint = "Is the store locked (fuser -v), or the disk full (df -h)?"
             log.error("spool_entered", reason=reason, records=self._spool.records, hint=hint)
         if self._draining is None:
             self._draining = asyncio.get_running_loop().create_task(self._drain())
 
     def _enqueue(self, arrival: Arrival, future: asyncio.Future[Recorded]) -> None:
+        if len(self._spooled) >= REPEATS_KNOWN_MAX:
+            self._spooled.clear()
+        self._spooled[arrival.digest] = future
         self._queue.append((arrival, future))
         if self._appending is None:
             self._appending = asyncio.get_running_loop().create_task(self._append())
@@ -137,12 +146,13 @@ class Keep:
                     await self._drain_sections()
                 except StoreUnavailable:
                     continue
-                except OSError:
+                except Exception:
                     log.exception("spool_unreadable", hint=f"ls -l {self._spool.folder}")
                     continue
                 if not self._queue and self._appending is None and not self._spool.records:
                     break
             self.is_spooling = False
+            self._spooled.clear()
             log.info("spool_drained")
         finally:
             self._draining = None
@@ -158,13 +168,41 @@ class Keep:
                 _report_torn(section, aside)
 
     async def _drain_records(self, records: Sequence[bytes]) -> None:
-        arrivals = [spooled.unpack(record) for record in records]
+        """Write *records* into the store; one that cannot be is put aside and holds up none."""
+        told = [(record, await self._arrival(record)) for record in records]
+        arrivals = [(record, arrival) for record, arrival in told if arrival is not None]
+        futures = [
+            self._writer.submit(partial(receipts.record_spooled, arrival=arrival))
+            for _, arrival in arrivals
+        ]
+        if futures:
+            await asyncio.wait(futures)
+        for (record, arrival), future in zip(arrivals, futures, strict=True):
+            error = future.exception()
+            if isinstance(error, StoreUnavailable):
+                raise error
+            if error is not None:
+                await self._put_aside(record, error)
+            else:
+                self._drained(arrival, future.result())
 
-        def job(transaction: Transaction) -> list[Recorded]:
-            return [receipts.record_spooled(transaction, arrival) for arrival in arrivals]
+    async def _arrival(self, record: bytes) -> Arrival | None:
+        try:
+            return spooled.unpack(record)
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            await self._put_aside(record, error)
+            return None
 
-        for arrival, recorded in zip(arrivals, await self._writer.submit(job), strict=True):
-            self._drained(arrival, recorded)
+    async def _put_aside(self, record: bytes, error: BaseException) -> None:
+        """Keep a record that the store cannot take under a name of its own."""
+        name = f"{hashlib.blake2b(record, digest_size=8).hexdigest()}.bad"
+        path = self._spool.folder / name
+        await self._on_thread(partial(path.write_bytes, record))
+        log.error("spool_record_refused", file=str(path), error=type(error).__name__)
+
+
+def _has_failed(future: asyncio.Future[Recorded]) -> bool:
+    return future.done() and (future.cancelled() or future.exception() is not None)
 
 
 def _look(transaction: Transaction) -> None:

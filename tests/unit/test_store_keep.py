@@ -1,0 +1,204 @@
+"""Store or spool: where a callback is kept while another program holds the store."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from plivostatusd.domain import signature
+from plivostatusd.domain.errors import StoreUnavailable
+from plivostatusd.domain.signature import Signed
+from plivostatusd.simulator import signed_request
+from plivostatusd.store import receipts, spooled
+from plivostatusd.store.keep import Keep
+from plivostatusd.store.receipts import Arrival, Recorded
+from plivostatusd.store.spool import Spool
+from tests.logbook import Logbook
+from tests.unit.store_place import Place, arrival, opened, uuid
+
+pytestmark = [pytest.mark.allow_log("spool_entered"), pytest.mark.allow_log("batch_failed")]
+
+
+@dataclass
+class House:
+    """A store, a spool beside it, and what the spool was drained of."""
+
+    place: Place
+    spool: Spool
+    keep: Keep
+    drained: list[Recorded] = field(default_factory=list)
+    is_closed: bool = False
+
+    async def close(self) -> None:
+        """Stop, once."""
+        if not self.is_closed:
+            self.is_closed = True
+            await self.keep.close()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the store's write lock, as another program might."""
+        with closing(sqlite3.connect(self.place.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
+
+    async def settled(self) -> None:
+        """Wait until the store has taken everything."""
+        while self.keep.is_spooling:  # noqa: ASYNC110 - the daemon itself waits for no such event
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def house(folder: Path) -> AsyncIterator[House]:
+    """Open both; whoever leaves closes them in the daemon's order."""
+    async with opened(folder, commit_timeout_s=0.2) as place:
+        spool = Spool(folder / "spool", reserve_bytes=65_536)
+        spool.open()
+        told: list[Recorded] = []
+        keep = Keep(place.writer, spool, drained=lambda _, recorded: told.append(recorded))
+        keep.start()
+        both = House(place, spool, keep, told)
+        try:
+            yield both
+        finally:
+            await both.close()
+
+
+def given(
+    status: str, *, nonce: str, ref: str | None = None, trust: str = "full", number: int = 1
+) -> Arrival:
+    """Make an arrival whose raw request says what the arrival says."""
+    path = "/plivo/status" if ref is None else f"/plivo/{ref}/status"
+    fields = {"MessageUUID": uuid(number), "Status": status, "To": "14155552323"}
+    made = signed_request(
+        "POST", f"https://sms.example.com{path}", fields, "token", nonces=(nonce, nonce)
+    )
+    headers = {name.lower(): value for name, value in made.headers.items()}
+    request = Signed(made.method, path, None, headers, made.body)
+    head = [f"POST {path}", *(f"{n}: {v}" for n, v in signature.signature_headers(headers))]
+    return replace(
+        arrival(message_uuid=uuid(number), status=status, ref=ref, trust=trust, nonces=[nonce]),
+        digest=request.digest,
+        raw="\n".join(head).encode() + b"\n\n" + request.body,
+    )
+
+
+def test_spelling() -> None:
+    """A record in the spool says all that the arrival said."""
+    for ref in (None, "a" * 32):
+        told = given("sent", nonce="nonce-spelling", ref=ref, trust="url-only")
+        read = spooled.unpack(spooled.pack(told))
+        assert replace(told, report=read.report) == read
+        assert ("sent", uuid(1)) == (read.report.status, read.report.message_uuid)
+
+
+async def test_the_spool_takes_what_the_store_does_not(tmp_path: Path) -> None:
+    """A callback is kept within 2 s while the store is locked, and in the store once after it."""
+    async with house(tmp_path) as both:
+        began_s = time.monotonic()
+        with both.locked():
+            first = await both.keep.put(given("queued", nonce="nonce-0001"))
+            second = await both.keep.put(given("sent", nonce="nonce-0002"))
+            assert time.monotonic() - began_s < 2
+            assert (receipts.SPOOLED, receipts.SPOOLED) == (first, second)
+            assert 2 == both.keep.records
+        await both.settled()
+        statuses = both.place.rows("SELECT status FROM events ORDER BY row")
+        assert {"queued", "sent"} == set(statuses)
+        assert ["sent"] == both.place.rows("SELECT current_status FROM messages")
+        assert not list(both.spool.folder.glob("*.spool"))
+
+
+async def test_a_repeat_does_not_fill_the_spool(tmp_path: Path) -> None:
+    """However often a request is sent while the store is away, the spool holds it once."""
+    async with house(tmp_path) as both:
+        with both.locked():
+            repeats = [both.keep.put(given("sent", nonce="nonce-0001")) for _ in range(3)]
+            await asyncio.gather(*repeats)
+            again = [both.keep.put(given("sent", nonce="nonce-0001")) for _ in range(50)]
+            assert {True} == {(await each).spooled for each in again}
+            assert both.keep.records <= 3
+        await both.settled()
+        assert [1] == both.place.rows("SELECT count(*) FROM events")
+
+
+async def test_draining_twice(tmp_path: Path) -> None:
+    """A file that is drained, and is there again after a crash, doubles nothing."""
+    async with house(tmp_path) as both:
+        with both.locked():
+            await both.keep.put(given("delivered", nonce="nonce-0001"))
+            (file,) = both.spool.folder.glob("*.spool")
+            content = file.read_bytes()
+        await both.settled()
+    (tmp_path / "spool" / file.name).write_bytes(content)
+    async with house(tmp_path) as both:
+        assert both.keep.is_spooling
+        await both.settled()
+        assert [1] == both.place.rows("SELECT count(*) FROM events")
+        assert [None] == [recorded.cursor for recorded in both.drained]
+
+
+async def test_what_would_have_been_refused(tmp_path: Path) -> None:
+    """A replay and a stranger's ref, found at the drain, are disputed and change no status."""
+    async with house(tmp_path) as both:
+        await both.keep.put(given("sent", nonce="nonce-0001"))
+        with both.locked():
+            await both.keep.put(given("failed", nonce="nonce-0001", trust="url-only"))
+            await both.keep.put(
+                given("failed", nonce="nonce-0002", trust="url-only", ref="b" * 32, number=2)
+            )
+        await both.settled()
+        assert ["disputed", "disputed"] == both.place.rows(
+            "SELECT aside FROM events WHERE aside IS NOT NULL"
+        )
+        assert ["sent"] == both.place.rows("SELECT current_status FROM messages")
+        assert {("disputed",)} == {recorded.remarks for recorded in both.drained}
+
+
+@pytest.mark.expect_log("spool_record_refused")
+async def test_a_record_of_somebody_elses(tmp_path: Path, logbook: Logbook) -> None:
+    """A record that cannot be read is put aside, and holds up no other."""
+    spool = Spool(tmp_path / "spool", reserve_bytes=65_536)
+    spool.open()
+    spool.append([b"not ours", spooled.pack(given("sent", nonce="nonce-0001"))])
+    spool.close()
+    async with house(tmp_path) as both:
+        await both.settled()
+        assert ["sent"] == both.place.rows("SELECT status FROM events")
+        (aside,) = both.spool.folder.glob("*.bad")
+        assert b"not ours" == aside.read_bytes()
+        assert str(aside) == logbook.events("spool_record_refused")[0]["file"]
+
+
+async def test_neither(tmp_path: Path) -> None:
+    """When the spool cannot hold a callback either, Plivo hears 503 in time."""
+    async with house(tmp_path) as both:
+        both.spool.close()
+        for file in both.spool.folder.iterdir():
+            file.unlink()
+        both.spool.folder.rmdir()
+        both.spool.folder.write_text("a file where the folder was")
+        began_s = time.monotonic()
+        with both.locked(), pytest.raises(StoreUnavailable, match="neither store nor spool"):
+            await both.keep.put(given("sent", nonce="nonce-0001"))
+        assert time.monotonic() - began_s < 2
+        both.spool.folder.unlink()
+
+
+async def test_a_stop_while_spooling(tmp_path: Path) -> None:
+    """What is in the spool at a stop is in the store after the next start."""
+    async with house(tmp_path) as both:
+        with both.locked():
+            await both.keep.put(given("delivered", nonce="nonce-0001"))
+            await both.close()
+    async with house(tmp_path) as both:
+        await both.settled()
+        assert ["delivered"] == both.place.rows("SELECT current_status FROM messages")
