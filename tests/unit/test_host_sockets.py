@@ -129,6 +129,8 @@ def test_half_a_name_is_no_listener(both_families: None) -> None:
         with pytest.raises(ListenerTaken):
             listen(Address("localhost", port))
         with socket.socket() as free:
+            # An earlier test's connection from this port may still be in TIME_WAIT.
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             free.bind(("127.0.0.1", port))
 
 
