@@ -45,7 +45,7 @@ bench:
 # One lock holds for every Python from 3.11 on. The test list contains the run-time list, pin for
 # pin, so that what is tested is what `make demo` runs.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+	--no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 lock:
 	$(LOCK) $(UPGRADE) setup.cfg -o requirements/runtime.txt
 	$(LOCK) $(UPGRADE) requirements/build.in -o requirements/build.txt

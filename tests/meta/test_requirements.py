@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import configparser
 import re
+from importlib.metadata import requires
 
 import pytest
 
 from tests.meta.source import ROOT
 
 LISTS = ("runtime", "build", "test")
+ABSENT = {"colorama"}  # locked for Windows alone
 
 
 def pins(name: str) -> dict[str, str]:
@@ -42,3 +44,17 @@ def test_every_dependency_is_locked() -> None:
     names = {line.split()[0] for line in wanted if line and not line.startswith("#")}
     assert names
     assert set() == names - set(pins("runtime"))
+
+
+def test_extras_are_pinned_as_such() -> None:
+    """A dependency that is asked for with an extra is locked with it, or old pips pass the pin."""
+    everything = pins("test")
+    names = {name.partition("[")[0] for name in everything}
+    wanted = {
+        match[0]
+        for name in names - ABSENT
+        for line in requires(name) or ()
+        if (match := re.match(r"[\w.-]+\[[\w,-]+\]", line)) and "extra ==" not in line
+    }
+    assert wanted
+    assert set() == {each for each in wanted if each.partition("[")[0] in names} - set(everything)
