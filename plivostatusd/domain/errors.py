@@ -12,8 +12,10 @@ Every error this program raises on purpose.
     │   ├── KeyReused               422  the key came before with another body
     │   ├── NotCancellable          409  the message is past `pending`
     │   ├── LimitReached            429  our own pace or queue limit
+    │   ├── Undecided               500  nobody can say whether the commit happened
     │   ├── OutboxPaused            503  Plivo refuses the account
     │   └── StoreUnavailable        503  the commit did not happen
+    │       └── StoreDamaged        503  and will not, until somebody repairs the store
     └── StartRefused                exit 69: something needed is not there
 
 A foreign error is renamed once, at the door that met it. Texts carry no token, number or message
@@ -137,6 +139,15 @@ class OutboxPaused(Refusal):
     hint = "Look at the account's credentials and credit in Plivo's console"
 
 
+class Undecided(Refusal):
+    """A COMMIT reported an error, and what it left could not be read back: a 503 would lie."""
+
+    http_status = 500
+    slug = "undecided"
+    title = "It is not known whether this was recorded"
+    hint = "Look at plivostatusctl list before it is sent again, or repeat it under its key"
+
+
 class StoreUnavailable(Refusal):
     """The commit did not happen. Nothing was acknowledged; Plivo will call again."""
 
@@ -146,9 +157,22 @@ class StoreUnavailable(Refusal):
     hint = "Look at free space and owner of the store: df -h /var/lib/plivostatusd"
 
 
+class StoreDamaged(StoreUnavailable):
+    """The store cannot be relied upon, so nothing is written into it. *command* repairs it."""
+
+    slug = "store-damaged"
+    title = "The store is damaged, and is left as it is"
+    hint = "journalctl -u plivostatusd names the command that repairs it"
+
+    def __init__(self, detail: str = "", *, command: str = "") -> None:
+        super().__init__(detail)
+        self.command = command
+
+
 class StartRefused(StatusdError):
     """Something the daemon needs is not there; it ends with exit status 69."""
 
     def __init__(self, sentence: str, *, command: str = "") -> None:
         super().__init__(f"{sentence}. Type: {command}" if command else sentence)
+        self.sentence = sentence
         self.command = command

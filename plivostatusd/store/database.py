@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from plivostatusd.domain.errors import StartRefused
+from plivostatusd.domain.errors import StartRefused, StoreDamaged
 
 APPLICATION_ID: Final = 0x504C5653  # "PLVS", so that file(1) and we can tell the file's kind
 BUSY_TIMEOUT_S: Final = 0.8
@@ -94,15 +94,36 @@ def _check_owner(file: Path, me: str) -> None:
         raise StartRefused(f"{file} is not writable for its owner", command=f"chmod u+rw {file}")
 
 
+def check_remains(path: Path) -> None:
+    """
+    Look whether a write-ahead log stands beside an empty store, or none: SQLite would delete it.
+
+    Raises `StoreDamaged`.
+    """
+    log = Path(f"{path}-wal")
+    if _size(log) and not _size(path):
+        raise StoreDamaged(
+            f"{path} is empty and {log.name} is not: the store was cut off or removed",
+            command=f"ls -l {path.parent}; plivostatusd --restore BACKUP",
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def connect_writer(path: Path) -> sqlite3.Connection:
     """
     Open the one connection that writes, and bring the schema up to date.
 
     Raises `StartRefused` for a store that a newer program made or that is no store, and
-    `sqlite3.DatabaseError` for one that cannot be read or written.
+    `sqlite3.DatabaseError` or `OSError` for one that cannot be read or written.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    os.close(descriptor)
+    if not path.exists():  # one that is there is not touched: closing it would end SQLite's locks
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(
         path,
         timeout=BUSY_TIMEOUT_S,

@@ -8,6 +8,9 @@ The outbox inside a transaction: a send's whole life from intent to settled.
 The intent is committed before Plivo is called, and so is the claim: whatever is found `claimed` at
 a start was being called when the last process ended, and nobody knows whether Plivo heard it.
 
+Instants named *steady* are of the clock that nobody sets (host/clock.py): what is due, and what has
+waited too long, is told by them. All others are the wall clock's, for the record.
+
 What ends a claim may be run twice (after a COMMIT that reported an error and worked all the same):
 the second time finds the entry no longer claimed, and changes nothing.
 """
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 DAY_US: Final = 86_400_000_000
 ENTRIES_PER_JOB: Final = 500
+WAIT_US_MAX: Final = 7 * DAY_US
+"""The longest `send.retry_for`: no entry waits longer for its next call, nor for a look at it."""
 STATES: Final = ("pending", "claimed", "unknown")
 
 
@@ -54,6 +59,7 @@ class Submission:
     key: str | None
     fingerprint: bytes
     now_us: int
+    steady_us: int
     queue_max: int
     per_day: int
 
@@ -69,7 +75,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A claimed send: all that the call to Plivo needs. Times in microseconds."""
+    """A claimed send: all that the call to Plivo needs. *first_tried_us* is a steady instant."""
 
     row: int
     id: str
@@ -135,8 +141,7 @@ def accept(transaction: Transaction, submission: Submission) -> Accepted:
 
 def _check_limits(transaction: Transaction, submission: Submission) -> None:
     count = len(submission.intents)
-    open_entries = sum(transaction.tally(_tally(state)) for state in STATES)
-    if open_entries + count > submission.queue_max:
+    if open_count(transaction) + count > submission.queue_max:
         raise LimitReached("The outbox is full (send.queue_max)", retry_after_s=10)
     day, rest_us = divmod(submission.now_us, DAY_US)
     if submission.per_day:
@@ -178,7 +183,8 @@ def _record(transaction: Transaction, intent: Intent, submission: Submission) ->
         (row, now_us),
     )
     transaction.execute(
-        "INSERT INTO outbox (message, state, due_at) VALUES (?, 'pending', ?)", (row, now_us)
+        "INSERT INTO outbox (message, state, accepted_at, due_at) VALUES (?1, 'pending', ?2, ?2)",
+        (row, submission.steady_us),
     )
     transaction.move(None, statuses.PENDING)
     transaction.move(None, _tally("pending"))
@@ -217,20 +223,20 @@ def _spell(submission: Submission) -> str:
     return " ".join(intent.id for intent in submission.intents)
 
 
-def claim(transaction: Transaction, now_us: int) -> Entry | int | None:
-    """Claim the entry that is due first; else the instant when one will be, or None."""
+def claim(transaction: Transaction, now_us: int, steady_us: int) -> Entry | int | None:
+    """Claim the entry that is due first; else the steady instant when one will be, or None."""
     row = transaction.one(
         "SELECT message, due_at FROM outbox WHERE state = 'pending'"
         " ORDER BY due_at, message LIMIT 1"
     )
     if row is None:
         return None
-    if row[1] > now_us:
+    if row[1] > steady_us:
         return int(row[1])
     transaction.execute(
         "UPDATE outbox SET state = 'claimed', claimed_at = ?1, attempts = attempts + 1,"
-        " first_tried_at = coalesce(first_tried_at, ?1) WHERE message = ?2",
-        (now_us, row[0]),
+        " first_tried_at = coalesce(first_tried_at, ?2) WHERE message = ?3",
+        (now_us, steady_us, row[0]),
     )
     transaction.move(_tally("pending"), _tally("claimed"))
     return _entry(transaction, row[0])
@@ -323,8 +329,14 @@ def _refuse(  # noqa: PLR0913 - one argument a column
     _forget(transaction, row)
 
 
-def settle_unknown(transaction: Transaction, row: int, reason: str, now_us: int) -> str:
-    """The call's outcome is not known; the message's status comes back: a callback may know."""
+def settle_unknown(
+    transaction: Transaction, row: int, reason: str, now_us: int, look_us: int
+) -> str:
+    """
+    The call's outcome is not known; the message's status comes back: a callback may know.
+
+    *look_us* is the steady instant from which on Plivo's list may be asked.
+    """
     message = folding.by_row(transaction, row)
     if _state(transaction, row) != "claimed":
         return message.status
@@ -333,14 +345,16 @@ def settle_unknown(transaction: Transaction, row: int, reason: str, now_us: int)
     if _was_called_back(transaction, row):
         _forget(transaction, row)
     else:
-        transaction.execute("UPDATE outbox SET state = 'unknown' WHERE message = ?", (row,))
+        transaction.execute(
+            "UPDATE outbox SET state = 'unknown', due_at = ? WHERE message = ?", (look_us, row)
+        )
         transaction.move(_tally("claimed"), _tally("unknown"))
     return message.status
 
 
 def postpone(transaction: Transaction, row: int, due_us: int) -> bool:
     """
-    It provably never reached Plivo: it is due again at *due_us*.
+    It provably never reached Plivo: it is due again at the steady instant *due_us*.
 
     False when Plivo called back on it all the same: then it is settled.
     """
@@ -404,7 +418,7 @@ def cancel(transaction: Transaction, message_id: str, now_us: int) -> bool:
     return True
 
 
-def recover(transaction: Transaction, now_us: int) -> list[str]:
+def recover(transaction: Transaction, now_us: int, look_us: int) -> list[str]:
     """
     At a start: what was claimed becomes unknown, for nobody knows whether Plivo heard it.
 
@@ -415,15 +429,19 @@ def recover(transaction: Transaction, now_us: int) -> list[str]:
         (ENTRIES_PER_JOB,),
     ).fetchall()
     for row, _ in rows:
-        settle_unknown(transaction, row, "the daemon ended during the call", now_us)
+        settle_unknown(transaction, row, "the daemon ended during the call", now_us, look_us)
     return [message_id for _, message_id in rows]
 
 
 def expire(transaction: Transaction, before_us: int, reason: str, now_us: int) -> list[str]:
-    """Refuse pending entries recorded before *before_us*; ids come back, until there are none."""
+    """
+    Refuse pending entries accepted before the steady instant *before_us*; their ids come back.
+
+    Some of them: call again until there are none.
+    """
     # In the order they were recorded, so that those which are too young need not be looked at.
     oldest = transaction.execute(
-        "SELECT row, id, created_at FROM outbox NOT INDEXED CROSS JOIN messages ON row = message"
+        "SELECT row, id, accepted_at FROM outbox NOT INDEXED CROSS JOIN messages ON row = message"
         " WHERE state = 'pending' ORDER BY message LIMIT ?",
         (ENTRIES_PER_JOB,),
     )
@@ -433,14 +451,33 @@ def expire(transaction: Transaction, before_us: int, reason: str, now_us: int) -
     return [message_id for _, message_id in rows]
 
 
-def hold(transaction: Transaction, *, held: bool) -> None:
-    """Remember across restarts whether an operator holds the outbox."""
-    if held:
-        transaction.execute("INSERT OR REPLACE INTO facts VALUES ('held', '1')")
+def reset_clock(transaction: Transaction, steady_us: int, drift_us: int) -> None:
+    """
+    Make steady instants of the last process's clock ones of this process's, now at *steady_us*.
+
+    *drift_us* is what lies between the two clocks; nothing can be due further ahead than any wait.
+    """
+    transaction.execute(
+        "UPDATE outbox SET accepted_at = min(accepted_at + ?1, ?2), due_at = min(due_at + ?1, ?3),"
+        " first_tried_at = min(first_tried_at + ?1, ?2)",
+        (drift_us, steady_us, steady_us + WAIT_US_MAX),
+    )
+
+
+def open_count(transaction: Transaction) -> int:
+    """Count the entries that are not settled."""
+    return sum(transaction.tally(_tally(state)) for state in STATES)
+
+
+def hold(transaction: Transaction, why: str | None) -> None:
+    """Remember across restarts why the outbox is held; None: it is not."""
+    if why is not None:
+        transaction.execute("INSERT OR REPLACE INTO facts VALUES ('held', ?)", (why,))
     else:
         transaction.execute("DELETE FROM facts WHERE name = 'held'")
 
 
-def is_held(transaction: Transaction) -> bool:
-    """Say whether an operator holds the outbox."""
-    return transaction.one("SELECT 1 FROM facts WHERE name = 'held'") is not None
+def held(transaction: Transaction) -> str | None:
+    """Say why the outbox is held; None when it is not."""
+    row = transaction.one("SELECT value FROM facts WHERE name = 'held'")
+    return row[0] if row else None

@@ -7,9 +7,10 @@ bounded number of rows. Rows come back as dicts of the schema's columns.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import aiosqlite
 
@@ -74,30 +75,42 @@ class Page:
 
 
 class Reader:
-    """One read-only connection, used from the event loop; raises `StoreUnavailable`."""
+    """
+    One read-only connection, used from the event loop; raises `StoreUnavailable`.
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
-        self._connection = connection
+    It is opened by the first question, and that may come before the store can be opened.
+    """
 
-    @classmethod
-    async def open(cls, path: Path) -> Self:
-        """Connect to the store that the writer has made."""
-        connection = await aiosqlite.connect(_uri(path), uri=True, isolation_level=None)
-        connection.row_factory = sqlite3.Row
-        for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "cache_size = -8192"):
-            await connection.execute(f"PRAGMA {pragma}")
-        return cls(connection)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: aiosqlite.Connection | None = None
+        self._opening = asyncio.Lock()
 
     async def close(self) -> None:
         """End the connection and its thread."""
-        await self._connection.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
     async def _all(self, sql: str, arguments: tuple[object, ...] = ()) -> list[Record]:
         try:
-            rows = await self._connection.execute_fetchall(sql, arguments)
+            connection = self._connection or await self._open()
+            rows = await connection.execute_fetchall(sql, arguments)
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
         return [dict(row) for row in rows]
+
+    async def _open(self) -> aiosqlite.Connection:
+        async with self._opening:
+            if self._connection is None:
+                connection = await aiosqlite.connect(
+                    _uri(self._path), uri=True, isolation_level=None
+                )
+                connection.row_factory = sqlite3.Row
+                for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "cache_size = -8192"):
+                    await connection.execute(f"PRAGMA {pragma}")
+                self._connection = connection
+            return self._connection
 
     async def _one(self, sql: str, arguments: tuple[object, ...] = ()) -> Record | None:
         rows = await self._all(sql, arguments)

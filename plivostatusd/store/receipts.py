@@ -68,10 +68,20 @@ DISPUTED: Final = "disputed"
 
 
 def put(
-    writer: Writer, arrival: Arrival, *, instead: Instead | None = None
+    writer: Writer,
+    arrival: Arrival,
+    *,
+    since_s: float | None = None,
+    instead: Instead | None = None,
 ) -> asyncio.Future[Recorded]:
-    """Have *writer* record *arrival* in its next transaction; Plivo waits, so not for long."""
-    return writer.submit(lambda tx: record(tx, arrival), impatient=True, instead=instead)
+    """
+    Have *writer* record *arrival* in its next transaction; Plivo waits, so not for long.
+
+    *since_s*, of the loop's time, is when it came; None: now.
+    """
+    return writer.submit(
+        lambda tx: record(tx, arrival), impatient=True, since_s=since_s, instead=instead
+    )
 
 
 def record(transaction: Transaction, arrival: Arrival) -> Recorded:
@@ -115,20 +125,8 @@ def _dispute(transaction: Transaction, arrival: Arrival) -> Recorded:
         return Recorded(message_id=None, message_status=None, cursor=None)  # drained before
     if message is None and uuid is not None:
         message = folding.by_uuid(transaction, uuid)
-    cursor = folding.add_event(
-        transaction,
-        message,
-        arrival.report.fact("callback", arrival.trust),
-        Evidence(
-            received_us=arrival.received_us,
-            message_uuid=uuid,
-            verified_by=arrival.key_name,
-            nonces=arrival.nonces,
-            digest=arrival.digest,
-            raw=arrival.raw,
-            aside=DISPUTED,
-        ),
-    )
+    fact = arrival.report.fact("callback", arrival.trust)
+    cursor = folding.add_event(transaction, message, fact, _evidence(arrival, DISPUTED))
     _remember(transaction, arrival)
     return Recorded(
         message_id=message.id if message else None,
@@ -221,16 +219,7 @@ def _write(
             remarks.append(remark)
         if remark == folding.DUPLICATE_AT_PLIVO:
             aside = remark
-    evidence = Evidence(
-        received_us=arrival.received_us,
-        message_uuid=report.message_uuid,
-        verified_by=arrival.key_name,
-        nonces=arrival.nonces,
-        digest=arrival.digest,
-        raw=arrival.raw,
-        sender=report.sender,
-        aside=aside,
-    )
+    evidence = _evidence(arrival, aside)
     if message is None and report.message_uuid is not None:  # early, or sent elsewhere
         message, cursor = folding.make(
             transaction, arrival.message_id, report.recipient, fact, evidence
@@ -246,4 +235,17 @@ def _write(
         message_status=message.status if message else None,
         cursor=cursor,
         remarks=tuple(remarks),
+    )
+
+
+def _evidence(arrival: Arrival, aside: str | None) -> Evidence:
+    return Evidence(
+        received_us=arrival.received_us,
+        message_uuid=arrival.report.message_uuid,
+        verified_by=arrival.key_name,
+        nonces=arrival.nonces,
+        digest=arrival.digest,
+        raw=arrival.raw,
+        sender=arrival.report.sender,
+        aside=aside,
     )

@@ -12,6 +12,7 @@ CREATE TABLE messages (
     tag                TEXT,
     options            TEXT,                               -- JSON: what else of the send goes to Plivo
     sent_by            TEXT,                               -- who asked: a token's name or a local user
+    resend_of          TEXT,                               -- id of the message that this one repeats, on an operator's word
     initial_status     TEXT,
     current_status     TEXT    NOT NULL,
     status_timestamp   INTEGER,                            -- Plivo's own time of current_status
@@ -86,17 +87,30 @@ CREATE TABLE nonces (
     PRIMARY KEY (nonce, digest)
 ) STRICT, WITHOUT ROWID;
 
--- Sends that are not settled yet.
+-- Sends that are not settled yet. accepted_at, due_at and first_tried_at are instants of the steady
+-- clock of the process that runs (host/clock.py), which a start sets right; claimed_at is the wall's.
 CREATE TABLE outbox (
     message        INTEGER PRIMARY KEY REFERENCES messages (row),
     state          TEXT    NOT NULL CHECK (state IN ('pending', 'claimed', 'unknown')),
-    due_at         INTEGER NOT NULL,
+    accepted_at    INTEGER NOT NULL,
+    due_at         INTEGER NOT NULL,                       -- a pending one: the next call; an unknown one: the next look
     attempts       INTEGER NOT NULL DEFAULT 0,
     first_tried_at INTEGER,
-    claimed_at     INTEGER
+    claimed_at     INTEGER,
+    reported       INTEGER NOT NULL DEFAULT 0              -- an unknown one that nobody could settle: it was said
 ) STRICT;
 
 CREATE INDEX outbox_by_state ON outbox (state, due_at);
+
+-- Messages about which Plivo's API is to be asked; due_at as in outbox.
+CREATE TABLE asks (
+    message INTEGER PRIMARY KEY REFERENCES messages (row) ON DELETE CASCADE,
+    urgency INTEGER NOT NULL,                              -- least first: the least certain
+    due_at  INTEGER NOT NULL,
+    asked   INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE INDEX asks_by_urgency ON asks (urgency, due_at);
 
 CREATE TABLE idempotency (
     scope       TEXT    NOT NULL,                          -- one token's, or one local user's
@@ -122,7 +136,8 @@ CREATE TABLE sends_by_day (
     n   INTEGER NOT NULL
 ) STRICT;
 
--- One value a name: generation (what event cursors belong to), held (the outbox, by an operator).
+-- One value a name: generation (what event cursors belong to), held (the outbox: why), heartbeat,
+-- running and gap (store/pulse.py), watched (the last row that asks has heard of).
 CREATE TABLE facts (
     name  TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL

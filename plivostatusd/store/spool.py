@@ -9,6 +9,7 @@ held open, so that it takes no new descriptor either. Nothing here knows what a 
     reserve          blank; it is given its number before anything is written into it
     00000007.spool   records; written by one process, and never again once anything failed on it
     00000008.torn    put aside: behind its whole records it has bytes that do not check out
+    0123456789abcdef.bad  one whole record that the store does not take
 
 No record is deleted before `drained` says that it is committed elsewhere, and no torn tail that a
 crash left ever is; what a failed `append` left is cut off by the process that saw it fail. Other
@@ -33,7 +34,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 from stat import S_ISREG
 from typing import Final
@@ -43,7 +44,10 @@ from plivostatusd.store.spool_file import RECORD_BYTES_MAX, File, Section, close
 __all__ = ["RECORD_BYTES_MAX", "Section", "Spool", "SpoolUnavailable", "read"]
 
 FILE_BYTES_MAX: Final = 4 * 1024 * 1024
-"""A file this long, and as long as the reserve, is followed by another: each is read whole."""
+"""A file this long, and as long as the reserve, is followed by another."""
+
+PIECE_BYTES: Final = 1024 * 1024
+"""How much of a file is read at once: a section is that long, or one record."""
 
 NUMBER_MAX: Final = 99_999_999
 RESERVE_BYTES_MIN: Final = 4096
@@ -52,6 +56,7 @@ RESERVE_NAME: Final = "reserve"
 _PROBE_NAME: Final = "probe"
 _SUFFIX: Final = ".spool"
 _TORN_SUFFIX: Final = ".torn"
+_BAD_SUFFIX: Final = ".bad"
 _NAME: Final = re.compile(r"[0-9]{8}\.spool")
 _WRITE: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -68,21 +73,22 @@ class Spool:
     The files of one folder.
 
     `records` counts those that are not drained yet; it is at least 1 while there is a file that
-    `sections` would give. `held_bytes` is how much of the reserve is there: none while it is being
-    written into.
+    `sections` would give. `unreadable` names files that the last look at them could not read.
+    `held_bytes` is how much of the reserve is there: none while it is being written into.
     """
 
     def __init__(self, folder: Path, *, reserve_bytes: int) -> None:
         self.folder = folder
         self.reserve_bytes = reserve_bytes
         self.records = 0
+        self.unreadable: set[str] = set()
         self.held_bytes = 0
         self._folder: int | None = None
         self._reserve: int | None = None
         self._file: File | None = None
         self._number = 0
         self._waiting: dict[str, int] = {}  # file name -> records in it that are to be drained
-        self._drained: dict[str, int] = {}  # file name -> records before those
+        self._drained: dict[str, int] = {}  # file name -> where those begin
 
     def open(self) -> None:
         """
@@ -141,15 +147,21 @@ class Spool:
         self._waiting[name] = self._waiting.get(name, 0) + len(payloads)
         self._count()
 
+    @property
+    def readable_records(self) -> int:
+        """How many of `records` are in files that can be read, as far as anybody has looked."""
+        waiting = self._waiting.items()
+        return sum(max(1, records) for name, records in waiting if name not in self.unreadable)
+
     def sections(self) -> Iterator[Section]:
         """
-        Give every file, oldest first, with those of its records that are not drained yet.
+        Give every file piece by piece, oldest first, with what is not drained yet.
 
-        Files are read one by one, as they are asked for. One that cannot be read keeps none of the
-        others back.
+        Each piece is read when it is asked for. A file that cannot be read keeps none of the others
+        back; `unreadable` names it.
 
         Raises:
-            SpoolUnavailable: the folder cannot be read, or, after the last section, a file.
+            SpoolUnavailable: the folder cannot be read.
 
         """
         try:
@@ -158,16 +170,20 @@ class Spool:
             raise self._unavailable(error) from error
         for gone in self._waiting.keys() - set(names):
             self._forget(gone)
-        failure = None
         for name in names:
+            yield from self._sections_of(name)
+
+    def _sections_of(self, name: str) -> Iterator[Section]:
+        at, is_last = self._drained.get(name, 0), False
+        while not is_last:
             try:
-                section = read(self.folder / name)
-            except OSError as error:
-                failure = failure or error
-            else:
-                yield replace(section, records=section.records[self._drained.get(name, 0) :])
-        if failure is not None:
-            raise self._unavailable(failure) from failure
+                section = read(self.folder / name, at, bytes_max=PIECE_BYTES)
+            except OSError:
+                self.unreadable.add(name)
+                return
+            self.unreadable.discard(name)
+            at, is_last = section.whole_bytes, section.is_last
+            yield section
 
     def drained(self, section: Section) -> Path | None:
         """
@@ -183,9 +199,9 @@ class Spool:
         """
         name = section.path.name
         self._waiting[name] = max(0, self._waiting.get(name, 0) - len(section.records))
-        self._drained[name] = self._drained.get(name, 0) + len(section.records)
+        self._drained[name] = section.whole_bytes
         self._count()
-        if self._waiting[name] and not section.torn_bytes:
+        if not section.is_last or (self._waiting[name] and not section.torn_bytes):
             return None
         if self._file is not None and self._file.name == name:
             self._leave_file()
@@ -195,6 +211,30 @@ class Spool:
             raise self._unavailable(error) from error
         self.renew_reserve()
         return aside
+
+    def put_aside(self, record: bytes) -> Path:
+        """
+        Keep *record*, which could be read and not be drained, in a file of its own; return where.
+
+        Raises:
+            SpoolUnavailable: it is not known to be on disk there.
+
+        """
+        name = f"{blake2b(record, digest_size=8).hexdigest()}{_BAD_SUFFIX}"
+        try:
+            folder = self._hold_folder()
+            descriptor = os.open(name, _WRITE | os.O_CREAT, 0o600, dir_fd=folder)
+            try:
+                written = os.pwrite(descriptor, record, 0)
+                os.fsync(descriptor)
+            finally:
+                close(descriptor)
+            os.fsync(folder)
+        except OSError as error:
+            raise self._unavailable(error) from error
+        if written < len(record):
+            raise self._unavailable(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name))
+        return self.folder / name
 
     def renew_reserve(self) -> bool:
         """Hold the reserve, as much of it as the disk has room for. True: all of it is there."""
@@ -237,21 +277,27 @@ class Spool:
     def _stock(self, folder: int, name: str) -> int | None:
         """Count a file's records, and give back space it has and does not need; None: it went."""
         path = self.folder / name
-        try:
-            section = read(path)
-        except PermissionError:
-            raise  # a command mends it, and who starts the daemon is there to type it
-        except OSError:
-            return 1  # a bad sector must not keep the daemon from starting: `sections` will tell
+        at = records = 0
+        while True:
+            try:
+                section = read(path, at, bytes_max=PIECE_BYTES)
+            except PermissionError:
+                raise  # a command mends it, and who starts the daemon is there to type it
+            except OSError:
+                return 1  # a bad sector must not keep the daemon from starting: `sections` tells
+            at = section.whole_bytes
+            records += len(section.records)
+            if section.is_last:
+                break
         if section.torn_bytes:
-            return len(section.records)
+            return records
         with suppress(OSError):
-            if not section.records:
+            if not records:
                 os.unlink(name, dir_fd=folder)
                 return None
             if section.blank_bytes:
                 os.truncate(path, section.whole_bytes)
-        return len(section.records)
+        return records
 
     def _names(self) -> list[str]:
         """Return the names of the files of records, oldest first."""
@@ -371,6 +417,7 @@ class Spool:
     def _forget(self, name: str) -> None:
         self._waiting.pop(name, None)
         self._drained.pop(name, None)
+        self.unreadable.discard(name)
         self._count()
 
     def _count(self) -> None:

@@ -30,10 +30,10 @@ _READ_BYTES: Final = 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class Section:
     """
-    What one file holds, in the order in which it was written.
+    What one file holds, or a piece of it, in the order in which it was written.
 
     `whole_bytes` is where the whole records end, `torn_bytes` how much of something else is behind
-    them, `blank_bytes` how many zeros follow.
+    them, `blank_bytes` how many zeros follow. While `is_last` is false another piece follows.
     """
 
     path: Path
@@ -41,6 +41,7 @@ class Section:
     torn_bytes: int
     whole_bytes: int
     blank_bytes: int
+    is_last: bool = True
 
 
 class File:
@@ -84,35 +85,68 @@ def frame(payload: bytes) -> bytes:
     return _HEAD.pack(len(payload), _checksum(payload)) + payload
 
 
-def read(path: Path) -> Section:
-    """Read one file, whatever it holds. Raises `OSError` alone."""
-    content = _content(path)
-    records = []
-    at = 0
-    if content.startswith(PREFIX):
-        at = len(PREFIX)
-        while payload := _payload(content, at):
-            records.append(payload)
-            at += _HEAD.size + len(payload)
-    torn_bytes = len(content[at:].rstrip(b"\0"))
-    return Section(
-        path,
-        tuple(records),
-        torn_bytes=torn_bytes,
-        whole_bytes=at,
-        blank_bytes=len(content) - at - torn_bytes,
-    )
+def read(path: Path, at: int = 0, *, bytes_max: int | None = None) -> Section:
+    """
+    Read one file from *at* on, where a record begins: all of it, or about *bytes_max* bytes.
 
-
-def _content(path: Path) -> bytes:
+    Raises `OSError` alone, whatever the file holds.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    content = bytearray()
     try:
-        while chunk := os.read(descriptor, _READ_BYTES):
-            content += chunk
+        content = _content(descriptor, at, bytes_max)
+        records, length = _records(content, is_begin=at == 0)
+        may_go_on = bytes_max is not None and len(content) == bytes_max
+        need = _missing(content, length) if may_go_on and (at or length) else 0
+        if need and records:
+            return Section(path, records, 0, at + length, 0, is_last=False)
+        if need:
+            return read(path, at, bytes_max=length + need)
+        torn_bytes, blank_bytes = _tail(descriptor, at + length)
     finally:
         close(descriptor)
+    return Section(path, records, torn_bytes, at + length, blank_bytes)
+
+
+def _content(descriptor: int, at: int, bytes_max: int | None) -> bytes:
+    content = bytearray()
+    while bytes_max is None or len(content) < bytes_max:
+        room = _READ_BYTES if bytes_max is None else min(_READ_BYTES, bytes_max - len(content))
+        chunk = os.pread(descriptor, room, at + len(content))
+        if not chunk:
+            break
+        content += chunk
     return bytes(content)
+
+
+def _tail(descriptor: int, at: int) -> tuple[int, int]:
+    """Say how many bytes stand behind *at* up to the last that is not zero, and how many after."""
+    torn_bytes = size = 0
+    while chunk := os.pread(descriptor, _READ_BYTES, at + size):
+        if whole := len(chunk.rstrip(b"\0")):
+            torn_bytes = size + whole
+        size += len(chunk)
+    return torn_bytes, size - torn_bytes
+
+
+def _records(content: bytes, *, is_begin: bool) -> tuple[tuple[bytes, ...], int]:
+    """Return the whole records that *content* begins with, and where they end."""
+    if is_begin and not content.startswith(PREFIX):
+        return (), 0
+    at = len(PREFIX) if is_begin else 0
+    records = []
+    while payload := _payload(content, at):
+        records.append(payload)
+        at += _HEAD.size + len(payload)
+    return tuple(records), at
+
+
+def _missing(content: bytes, at: int) -> int:
+    """Say how long the record at *at* is when it may go on behind *content*; else 0."""
+    if len(content) - at < _HEAD.size:
+        return _HEAD.size
+    length, _ = _HEAD.unpack_from(content, at)
+    size = _HEAD.size + int(length)
+    return size if 0 < length <= RECORD_BYTES_MAX and len(content) - at < size else 0
 
 
 def _payload(content: bytes, at: int) -> bytes | None:

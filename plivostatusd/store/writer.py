@@ -3,6 +3,7 @@ The writer: sole owner of the connection that writes, and of its thread.
 
 It promises that a submitted job's future is done only after COMMIT (`synchronous=FULL`: after
 fsync), that every waiter hears its own outcome, and that one bad row never fails its neighbours.
+While the store cannot be opened, or is damaged, every job fails; it is opened as soon as it can be.
 Jobs that wait at the same moment share one transaction (group commit): nothing waits for a timer,
 and a batch grows while the one before it is on its way to disk. A batch is one hop to the thread.
 
@@ -20,16 +21,24 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
-from plivostatusd.domain.errors import Refusal, StoreUnavailable
+from plivostatusd.domain.errors import (
+    Refusal,
+    StartRefused,
+    StoreDamaged,
+    StoreUnavailable,
+    Undecided,
+)
 from plivostatusd.log import get_logger
+from plivostatusd.store.handle import Handle
 from plivostatusd.store.transaction import Transaction
 
 log = get_logger()
 
 JOBS_PER_BATCH_MAX: Final = 512
+UNDO_RETRY_S: Final = 0.5
 
 Job = Callable[[Transaction], Any]
-Undo = Callable[[Transaction], bool]
+Undo = Callable[[Transaction], object]
 Instead = Callable[[asyncio.Future[Any], StoreUnavailable], None]
 
 _ROW_ERRORS: Final = (
@@ -61,11 +70,26 @@ class _Waiting:
             self.is_handed_over = True
             self.instead(self.future, error)
 
+    def take_back(self, transaction: Transaction) -> None:
+        """Undo what a COMMIT that reported an error may have written."""
+        if self.undo is not None:
+            self.undo(transaction)
+
 
 @dataclass(slots=True)
 class _Outcome:
     value: Any = None
     error: BaseException | None = None
+    is_unsure: bool = False
+
+
+@dataclass(slots=True)
+class _Result:
+    """A batch's outcomes; *undone*: whose failed COMMIT left nothing; *error*: why none worked."""
+
+    outcomes: list[_Outcome]
+    undone: list[_Waiting]
+    error: StoreUnavailable | None = None
 
 
 class Writer:
@@ -76,17 +100,37 @@ class Writer:
     which is harmless for a callback, because recording one is idempotent.
     """
 
-    def __init__(self, connection: sqlite3.Connection, *, commit_timeout_s: float) -> None:
+    def __init__(self, handle: Handle, *, commit_timeout_s: float) -> None:
         self.commit_timeout_s = commit_timeout_s
         self.commits = 0
-        self._connection = connection
+        self._handle = handle
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._waiting: deque[_Waiting] = deque()
-        self._undo: list[Undo] = []
+        self._unsure: list[_Waiting] = []
         self._running: asyncio.Task[None] | None = None
+        self._committing = False  # the writer's thread: the last transaction got as far as COMMIT
         self._failing = False
+        self._is_damage_told = False
         self._closed = False
         self._changed: asyncio.Future[None] | None = None
+
+    async def open(self) -> None:
+        """
+        Open the store now, rather than with the first job.
+
+        Raises `StartRefused`, and `StoreUnavailable` for one that may open later on, or is damaged.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+
+    def condemn(self, damage: StoreDamaged) -> None:
+        """Hear from somebody who looked that the store is damaged: nothing is written any more."""
+        if not self._closed:
+            self._thread.submit(self._handle.condemn, damage)
+
+    @property
+    def damage(self) -> StoreDamaged | None:
+        """What is wrong with the store for good; None while nothing is known."""
+        return self._handle.damage
 
     @property
     def waiting(self) -> int:
@@ -108,25 +152,28 @@ class Writer:
         job: Job,
         *,
         impatient: bool = False,
+        since_s: float | None = None,
         undo: Undo | None = None,
         instead: Instead | None = None,
     ) -> asyncio.Future[Any]:
         """
         Run *job* in the next transaction; the future holds what it returned, after COMMIT.
 
+        *impatient* waits no longer than `commit_timeout_s`, from *since_s* of the loop's time on.
         The future fails with the `Refusal` that the job raised, with `StoreUnavailable` when the
         commit did not happen, or with the job's own bug. Cancelling it takes nothing back. *undo*
-        takes back what a COMMIT that reported an error has written all the same, and says whether
-        it found anything; it runs before any later job. *instead* is handed the future in place of
-        `StoreUnavailable`, and sees that it is done.
+        takes back what a COMMIT that reported an error has written all the same; it runs before any
+        later job, and until it is committed the future is not done (`Undecided` when it cannot be).
+        *instead* is handed the future in place of `StoreUnavailable`, and sees that it is done.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
+        began_s = loop.time() if since_s is None else since_s
+        waiting = _Waiting(job, future, impatient, undo, instead, began_s)
         if self._closed:
-            waiting = _Waiting(job, future, impatient, undo, instead, loop.time())
             waiting.fail(StoreUnavailable("The daemon is stopping"))
             return future
-        self._waiting.append(_Waiting(job, future, impatient, undo, instead, loop.time()))
+        self._waiting.append(waiting)
         if self._running is None:
             self._running = loop.create_task(self._run())
         return future
@@ -143,15 +190,16 @@ class Writer:
         while self._running is not None:
             await asyncio.wait([self._running])
         loop = asyncio.get_running_loop()
-        if self._undo:
-            await loop.run_in_executor(self._thread, self._commit, [])
-        await loop.run_in_executor(self._thread, self._connection.close)
+        if self._unsure:
+            self._tell([], await loop.run_in_executor(self._thread, self._commit, []))
+        self._leave_undecided()
+        await loop.run_in_executor(self._thread, self._handle.close)
         self._thread.shutdown()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            while self._waiting:
+            while self._waiting or (self._unsure and await self._is_to_be_undone()):
                 count = min(len(self._waiting), JOBS_PER_BATCH_MAX)
                 batch = [self._waiting.popleft() for _ in range(count)]
                 commit = loop.run_in_executor(self._thread, self._commit, batch)
@@ -162,9 +210,16 @@ class Writer:
         finally:
             self._running = None
 
+    async def _is_to_be_undone(self) -> bool:
+        """Let the store rest, then say whether to try again what could not be undone."""
+        if self._closed or self.damage is not None:
+            return False
+        await asyncio.sleep(UNDO_RETRY_S)
+        return bool(self._unsure)
+
     def _give_up(self, batch: list[_Waiting], before_s: float) -> None:
         """Answer the impatient who came before *before_s*, in this batch or behind it."""
-        if batch[0].since_s >= before_s:
+        if not batch or batch[0].since_s >= before_s:
             return
         kept: deque[_Waiting] = deque()
         for waiting in batch:
@@ -174,66 +229,115 @@ class Writer:
                 kept.append(waiting)
         self._waiting = kept
 
-    def _tell(self, batch: list[_Waiting], outcomes: list[_Outcome]) -> None:
-        for waiting, outcome in zip(batch, outcomes, strict=True):
+    def _tell(self, batch: list[_Waiting], result: _Result) -> None:
+        for waiting, outcome in zip(batch, result.outcomes, strict=True):
             if waiting.future.done():
                 continue
             if outcome.error is None:
                 waiting.future.set_result(outcome.value)
-            elif isinstance(outcome.error, StoreUnavailable):
-                waiting.fail(outcome.error)
-            else:
+            elif not isinstance(outcome.error, StoreUnavailable):
                 waiting.future.set_exception(outcome.error)
-        self._note_health(outcomes)
+            elif not outcome.is_unsure:
+                waiting.fail(outcome.error)
+        for waiting in result.undone:
+            if not waiting.future.done():
+                waiting.fail(StoreUnavailable("The commit failed, and what it left is undone"))
+        self._note_health(result.error)
+        if self.damage is not None:
+            self._leave_undecided()
         if self._changed is not None and not self._failing:
             self._changed.set_result(None)
             self._changed = None
 
-    def _note_health(self, outcomes: list[_Outcome]) -> None:
-        failed = isinstance(outcomes[0].error, StoreUnavailable)  # it is the whole batch's then
-        if failed and not self._failing:
-            error = outcomes[0].error
-            log.error("batch_failed", error=str(error), hint=StoreUnavailable.hint)
-        elif self._failing and not failed:
+    def _leave_undecided(self) -> None:
+        """Say of what cannot be undone any more that nobody knows: not that it is not there."""
+        for waiting in self._unsure:
+            if not waiting.future.done():
+                waiting.future.set_exception(Undecided())
+        self._unsure.clear()
+
+    def _note_health(self, error: StoreUnavailable | None) -> None:
+        """Say once that the store takes no writes, and once that it does again."""
+        if isinstance(error, StoreDamaged) and not (self._failing and self._is_damage_told):
+            self._is_damage_told = True
+            log.critical("store_damaged", error=error.detail, hint=error.command)
+        elif error is not None and not self._failing:
+            log.error("batch_failed", error=str(error), hint=error.hint)
+        elif self._failing and error is None:
             log.info("store_recovered")
-        self._failing = failed
+        self._failing = error is not None
 
     # What follows runs on the writer's thread.
 
-    def _commit(self, batch: list[_Waiting]) -> list[_Outcome]:
+    def _open(self) -> None:
         try:
-            try:
-                return self._transact(batch, _run_job)
-            except Exception as error:
-                if not _is_of_one_job(error):
-                    raise
-            return self._transact(batch, _run_alone)
+            self._handle.get()
+        except StartRefused:
+            raise
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> StoreUnavailable:
+        """Draw the consequences of *error*, and name it as a waiter hears of it."""
+        self._handle.note(error)
+        return self._handle.damage or _unavailable(error)
+
+    def _commit(self, batch: list[_Waiting]) -> _Result:
+        try:
+            return self._attempt(batch)
         except Exception as error:  # noqa: BLE001 - every waiter hears of it
-            return [_Outcome(error=_unavailable(error)) for _ in batch]
+            failure = self._failure(error)
+        unsure = [waiting for waiting in batch if waiting.undo and self._committing]
+        outcomes = [
+            _Outcome(error=failure, is_unsure=self._committing and waiting.undo is not None)
+            for waiting in batch
+        ]
+        self._unsure += unsure
+        return _Result(outcomes, self._undo_at_once() if unsure else [], failure)
+
+    def _undo_at_once(self) -> list[_Waiting]:
+        """Undo now what may work the second time; else those who wait for it wait on."""
+        try:
+            return self._attempt([]).undone
+        except Exception as error:  # noqa: BLE001 - the next batch tries again
+            self._handle.note(error)
+            return []
+
+    def _attempt(self, batch: list[_Waiting]) -> _Result:
+        self._committing = False
+        connection = self._handle.get()
+        try:
+            result = self._transact(connection, batch, _run_job)
+        except Exception as error:
+            if not _is_of_one_job(error):
+                raise
+            result = self._transact(connection, batch, _run_alone)
+        self._handle.check_place()
+        return result
 
     def _transact(
-        self, batch: list[_Waiting], run: Callable[[Transaction, Job], _Outcome]
-    ) -> list[_Outcome]:
-        connection = self._connection
+        self,
+        connection: sqlite3.Connection,
+        batch: list[_Waiting],
+        run: Callable[[Transaction, Job], _Outcome],
+    ) -> _Result:
+        self._committing = False
         connection.execute("BEGIN IMMEDIATE")
-        committing = False
         try:
             transaction = Transaction(connection)
-            if self._undo:
-                self._undo = [undo for undo in self._undo if undo(transaction)]
+            for unsure in self._unsure:
+                unsure.take_back(transaction)
             outcomes = [run(transaction, waiting.job) for waiting in batch]
             transaction.write_tallies()
-            committing = True
+            self._committing = True
             connection.execute("COMMIT")
         except BaseException:
-            if committing:
-                self._undo += [waiting.undo for waiting in batch if waiting.undo]
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        self._undo.clear()
+        undone, self._unsure = self._unsure, []
         self.commits += 1
-        return outcomes
+        return _Result(outcomes, undone)
 
 
 def _refuse_late(waiting: _Waiting, before_s: float) -> bool:

@@ -68,7 +68,7 @@ class Daemon:
                 "listen": f"127.0.0.1:0, unix:{self.api_socket}",
                 "token_file": self._secret("api_tokens", f"tests {API_TOKEN}"),
             },
-            "store": {"path": str(self.store_path)},
+            "store": {"path": str(self.folder / "status.db")},
             "send": {"from": SENDER, "per_second": "500"},
         }
 
@@ -86,7 +86,7 @@ class Daemon:
     @property
     def store_path(self) -> Path:
         """Where the store lies."""
-        return self.folder / "status.db"
+        return Path(self.settings["store"]["path"])
 
     @property
     def api_socket(self) -> Path:

@@ -168,15 +168,6 @@ async def test_store_of_another_user(tmp_path: Path) -> None:
         assert "chown root" in await refused(daemon)
 
 
-async def test_store_of_another_program(daemon: Daemon) -> None:
-    """A file that is no store of ours is refused and left as it is."""
-    daemon.store_path.write_bytes(b"This is no database, and longer than one page header." * 20)
-    daemon.store_path.chmod(0o600)
-    before = daemon.store_path.read_bytes()
-    assert str(daemon.store_path) in await refused(daemon)
-    assert before == daemon.store_path.read_bytes()
-
-
 async def test_newer_store(tmp_path: Path) -> None:
     """A store that a newer program made is refused with a sentence that says what to do."""
     async with running(tmp_path) as (daemon, _):
@@ -185,14 +176,6 @@ async def test_newer_store(tmp_path: Path) -> None:
         sentence = await refused(daemon)
         assert "newer plivostatusd" in sentence
         assert "backup" in sentence
-
-
-async def test_store_held_by_another_program(tmp_path: Path) -> None:
-    """A store that another program writes to at the start is refused, not waited for for ever."""
-    async with running(tmp_path) as (daemon, _):
-        await daemon.stop()
-        with daemon.locked_store():
-            assert "locked" in await refused(daemon)
 
 
 async def test_second_daemon(tmp_path: Path) -> None:

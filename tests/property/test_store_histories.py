@@ -107,7 +107,7 @@ class Histories(RuleBasedStateMachine):
         self.run(lambda tx: entries.accept(tx, given))
         self.refs += [intent.ref for intent in given.intents]
         self.ids += [intent.id for intent in given.intents]
-        found = self.run(*[lambda tx: entries.claim(tx, self.now_us)] * claims)
+        found = self.run(*[lambda tx: entries.claim(tx, self.now_us, self.now_us)] * claims)
         self.claimed += [entry for entry in found if isinstance(entry, Entry)]
 
     @rule(
@@ -124,7 +124,7 @@ class Histories(RuleBasedStateMachine):
             "refused": lambda tx: entries.settle_refused(
                 tx, row, "no", self.now_us, plivo_status=400, plivo_error="bad"
             ),
-            "unknown": lambda tx: entries.settle_unknown(tx, row, "lost", self.now_us),
+            "unknown": lambda tx: entries.settle_unknown(tx, row, "lost", self.now_us, 0),
             "postponed": lambda tx: entries.postpone(tx, row, self.now_us),
             "given back": lambda tx: entries.give_back(tx, row),
         }
@@ -174,7 +174,7 @@ class Histories(RuleBasedStateMachine):
         self.connection.close()
         self.open()
         self.claimed.clear()
-        while any(self.run(lambda tx: entries.recover(tx, self.now_us))):
+        while any(self.run(lambda tx: entries.recover(tx, self.now_us, self.now_us))):
             pass
         self.run(lambda tx: entries.expire(tx, self.now_us - 60, "too old", self.now_us))
 

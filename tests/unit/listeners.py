@@ -33,7 +33,7 @@ from plivostatusd.plivo.api import ApiOptions, PlivoApi
 from plivostatusd.simulator import Options, Signed, Simulator, signed_request
 from plivostatusd.simulator.options import AUTH_ID, AUTH_TOKEN
 from plivostatusd.simulator.signer import V2_HEADERS
-from plivostatusd.store import database
+from plivostatusd.store.handle import Handle
 from plivostatusd.store.keep import Keep
 from plivostatusd.store.reader import Reader
 from plivostatusd.store.receipts import Arrival, Recorded
@@ -110,7 +110,10 @@ class Listeners:
             timeout_s=10.0,
             concurrency=4,
         )
-        outbox = Outbox(self.writer, PlivoApi(options), terms(), self.metrics, now_us=now_us)
+        outbox = Outbox(
+            self.writer, PlivoApi(options), terms(), self.metrics, now_us=now_us, steady_us=now_us
+        )
+        outbox._gate.open_up()
         stack.push_async_callback(self._close_outbox, outbox)
         self.services = self._services(outbox)
         self.api_port = await serve(stack, application(self.services), self.api_socket)
@@ -230,9 +233,10 @@ async def listening(folder: Path, *, minimum: Trust = "url-only") -> AsyncIterat
     """Run both listeners for the length of a block."""
     async with AsyncExitStack() as stack:
         path = folder / "status.db"
-        writer = Writer(database.connect_writer(path), commit_timeout_s=COMMIT_S)
+        writer = Writer(Handle(path), commit_timeout_s=COMMIT_S)
+        await writer.open()
         stack.push_async_callback(writer.close)
-        reader = await Reader.open(path)
+        reader = Reader(path)
         stack.push_async_callback(reader.close)
         listeners = Listeners(folder, writer, reader, minimum=minimum)
         await listeners.open(stack)

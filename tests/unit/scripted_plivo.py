@@ -183,6 +183,7 @@ async def sending(
             terms(**changes),
             counts,
             now_us=place.clock,
+            steady_us=place.clock,
             probe_every_s=probe_every_s,
         )
         if starts:

@@ -22,6 +22,7 @@ from plivostatusd.domain.message import Draft
 from plivostatusd.domain.statuses import Fact, fold
 from plivostatusd.store import database, receipts
 from plivostatusd.store.entries import Accepted, Intent, Submission, accept
+from plivostatusd.store.handle import Handle
 from plivostatusd.store.reader import Reader
 from plivostatusd.store.receipts import Arrival, Recorded
 from plivostatusd.store.transaction import Transaction
@@ -56,10 +57,10 @@ class Place:
     """One store, open."""
 
     path: Path
-    connection: Any
     writer: Writer
     reader: Reader
     clock: Clock = field(default_factory=Clock)
+    connection: Any = None
 
     def rows(self, sql: str, *arguments: object) -> list[Any]:
         """Ask the file itself, past the reader; of one column only the values come."""
@@ -93,11 +94,17 @@ async def opened(
 ) -> AsyncIterator[Place]:
     """Open the store in *folder*, made if need be; audit it when the test is done with it."""
     path = folder / "status.db"
-    connection = connect(path)
-    writer = Writer(connection, commit_timeout_s=commit_timeout_s)
-    reader = await Reader.open(path)
+
+    def remembered(path: Path) -> Any:
+        place.connection = connect(path)
+        return place.connection
+
+    writer = Writer(Handle(path, remembered), commit_timeout_s=commit_timeout_s)
+    reader = Reader(path)
+    place = Place(path, writer, reader)
+    await writer.open()
     try:
-        yield Place(path, connection, writer, reader)
+        yield place
     finally:
         await reader.close()
         if not writer.closed:
@@ -221,6 +228,7 @@ def submission(  # noqa: PLR0913 - one a field
         key=key,
         fingerprint=fingerprint,
         now_us=now_us,
+        steady_us=now_us,
         queue_max=queue_max,
         per_day=per_day,
     )

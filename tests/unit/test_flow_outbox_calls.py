@@ -340,10 +340,10 @@ async def test_a_bug_while_claiming(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         claim = entries.claim
         faults = [LookupError("a bug")] * 2  # the writer tries a bad job a second time, alone
 
-        def claim_badly(transaction: Transaction, now_us: int) -> Any:
+        def claim_badly(transaction: Transaction, now_us: int, steady_us: int) -> Any:
             if faults:
                 raise faults.pop()
-            return claim(transaction, now_us)
+            return claim(transaction, now_us, steady_us)
 
         monkeypatch.setattr(entries, "claim", claim_badly)
         await house.outbox.start()

@@ -203,9 +203,9 @@ async def test_held_during_a_claim(tmp_path: Path) -> None:
 async def _hold_behind_a_claim(house: Sending) -> None:
     """Release, and hold again before the claim that follows is committed."""
     gate = house.outbox._gate
-    gate.hold(held=False)
+    gate.hold(None)
     await passes(lambda: house.place.writer._running)
-    gate.hold(held=True)
+    gate.hold("once more")
     await house.place.writer.submit(lambda _: None)
     await house.place.writer.submit(lambda _: None)
     await house.settled()

@@ -70,7 +70,9 @@ async def compose(stack: AsyncExitStack, place: Place) -> tuple[Simulator, Outbo
     simulator = Simulator(options)
     api = PlivoApi(api_options(await simulator.start()))
     stack.push_async_callback(simulator.stop)
-    outbox = Outbox(place.writer, api, terms(public_url=PUBLIC), Outcomes(), now_us=now_us)
+    outbox = Outbox(
+        place.writer, api, terms(public_url=PUBLIC), Outcomes(), now_us=now_us, steady_us=now_us
+    )
     stack.push_async_callback(outbox.close)
     await outbox.start()
     stack.push_async_callback(outbox.stop, within_s=5)

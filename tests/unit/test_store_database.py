@@ -108,7 +108,7 @@ def test_settings_of_the_writer(path: Path) -> None:
 async def test_settings_of_the_reader(tmp_path: Path) -> None:
     """The reader's connection cannot write, and never checkpoints."""
     async with opened(tmp_path) as place:
-        connection = place.reader._connection
+        connection = await place.reader._open()
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             await connection.execute("INSERT INTO facts VALUES ('x', 'y')")
         async with connection.execute("PRAGMA wal_autocheckpoint") as cursor:

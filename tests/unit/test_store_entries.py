@@ -27,7 +27,7 @@ async def do(place: Place, job: Any, *arguments: Any, **options: Any) -> Any:
 async def claimed(place: Place, **options: Any) -> Entry:
     """Record a send and claim what is due first."""
     await place.accept(submission(now_us=place.clock(), **options))
-    entry = await do(place, entries.claim, place.clock())
+    entry = await do(place, entries.claim, place.clock(), place.clock())
     assert isinstance(entry, Entry)
     return entry
 
@@ -53,7 +53,7 @@ async def test_an_intent_is_all_there(tmp_path: Path) -> None:
         assert message is not None
         wanted = {"current_status": "pending", "tag": "night", "sent_by": "cron", "final": 0}
         assert wanted == {name: message[name] for name in wanted}
-        entry = await do(place, entries.claim, START_US)
+        entry = await do(place, entries.claim, START_US, START_US)
         assert entry == Entry(
             row=1,
             id=accepted.ids[0],
@@ -94,8 +94,8 @@ async def test_a_full_outbox(tmp_path: Path) -> None:
     """Entries of every state count against the limit; a list that does not fit is refused whole."""
     async with opened(tmp_path) as place:
         entry = await claimed(place, to=PEOPLE[:2])
-        await do(place, entries.settle_unknown, entry.row, "lost", START_US)
-        await do(place, entries.claim, START_US)
+        await do(place, entries.settle_unknown, entry.row, "lost", START_US, START_US)
+        await do(place, entries.claim, START_US, START_US)
         assert {("unknown", 1), ("claimed", 2)} == set(
             place.rows("SELECT state, message FROM outbox")
         )
@@ -136,19 +136,19 @@ async def test_claims_in_order(tmp_path: Path) -> None:
     """What is due first is claimed first, and in the order recorded where that is the same."""
     async with opened(tmp_path) as place:
         accepted = await place.accept(submission(to=PEOPLE[:3]))
-        first = await do(place, entries.claim, START_US)
+        first = await do(place, entries.claim, START_US, START_US)
         assert await do(place, entries.postpone, first.row, START_US + 5)
-        order = [(await do(place, entries.claim, START_US + 9)).id for _ in range(3)]
+        order = [(await do(place, entries.claim, START_US + 9, START_US + 9)).id for _ in range(3)]
         assert [*accepted.ids[1:], accepted.ids[0]] == order
 
 
 async def test_nothing_is_due(tmp_path: Path) -> None:
     """Without a due entry the instant of the next one is given, or nothing."""
     async with opened(tmp_path) as place:
-        assert await do(place, entries.claim, START_US) is None
+        assert await do(place, entries.claim, START_US, START_US) is None
         entry = await claimed(place)
         await do(place, entries.postpone, entry.row, START_US + 7)
-        assert START_US + 7 == await do(place, entries.claim, START_US)
+        assert START_US + 7 == await do(place, entries.claim, START_US, START_US)
 
 
 async def test_attempts_are_counted(tmp_path: Path) -> None:
@@ -158,10 +158,10 @@ async def test_attempts_are_counted(tmp_path: Path) -> None:
         for _ in range(2):
             await do(place, entries.give_back, entry.row)
             assert [(0, None)] == place.rows("SELECT attempts, first_tried_at FROM outbox")
-            entry = await do(place, entries.claim, START_US + 1)
+            entry = await do(place, entries.claim, START_US + 1, START_US + 1)
         assert (1, START_US + 1) == (entry.attempt, entry.first_tried_us)
         await do(place, entries.postpone, entry.row, START_US + 2)
-        entry = await do(place, entries.claim, START_US + 3)
+        entry = await do(place, entries.claim, START_US + 3, START_US + 3)
         assert (2, START_US + 1) == (entry.attempt, entry.first_tried_us)
         await do(place, entries.give_back, entry.row)
         assert [(1, START_US + 1)] == place.rows("SELECT attempts, first_tried_at FROM outbox")
@@ -185,8 +185,10 @@ async def test_unknown_until_a_callback(tmp_path: Path) -> None:
     """An unknown send stays one, never due again, until a callback comes on its ref."""
     async with opened(tmp_path) as place:
         entry = await claimed(place)
-        assert "unknown" == await do(place, entries.settle_unknown, entry.row, "lost", START_US)
-        assert await do(place, entries.claim, START_US + DAY_US) is None
+        assert "unknown" == await do(
+            place, entries.settle_unknown, entry.row, "lost", START_US, START_US
+        )
+        assert await do(place, entries.claim, START_US + DAY_US, START_US + DAY_US) is None
         recorded = await place.record(message_uuid=uuid(1), status="sent", ref=entry.ref)
         assert (("send_found",), "sent") == (recorded.remarks, recorded.message_status)
         assert [] == place.rows("SELECT * FROM outbox")
@@ -199,7 +201,9 @@ async def test_a_callback_during_the_call(tmp_path: Path, end: str) -> None:
         entry = await claimed(place)
         await place.record(message_uuid=uuid(1), status="sent", ref=entry.ref)
         if end == "unknown":
-            assert "sent" == await do(place, entries.settle_unknown, entry.row, "lost", START_US)
+            assert "sent" == await do(
+                place, entries.settle_unknown, entry.row, "lost", START_US, START_US
+            )
         elif end == "not sent":
             assert not await do(place, entries.postpone, entry.row, START_US)
         else:
@@ -214,13 +218,13 @@ async def test_a_callback_that_says_little(tmp_path: Path, end: str) -> None:
     async with opened(tmp_path) as place:
         entry = await claimed(place)
         if end == "unknown":
-            await do(place, entries.settle_unknown, entry.row, "lost", START_US)
+            await do(place, entries.settle_unknown, entry.row, "lost", START_US, START_US)
         elif end == "pending":
             await do(place, entries.postpone, entry.row, START_US)
         recorded = await place.record(message_uuid=None, status=None, ref=entry.ref)
         if end == "claimed":
             assert () == recorded.remarks
-            await do(place, entries.settle_unknown, entry.row, "lost", START_US)
+            await do(place, entries.settle_unknown, entry.row, "lost", START_US, START_US)
         assert "queued" == await status(place, entry.id)
         assert [] == place.rows("SELECT * FROM outbox")
 
@@ -230,7 +234,7 @@ async def test_a_callback_that_says_little(tmp_path: Path, end: str) -> None:
     [
         (entries.settle_accepted, (uuid(1), START_US), None),
         (entries.settle_refused, ("no", START_US), None),
-        (entries.settle_unknown, ("lost", START_US), "unknown"),
+        (entries.settle_unknown, ("lost", START_US, START_US), "unknown"),
         (entries.postpone, (START_US + 5,), "pending"),
         (entries.give_back, (), "pending"),
     ],
@@ -269,7 +273,7 @@ async def test_too_late_to_cancel(tmp_path: Path) -> None:
         entry = await claimed(place)
         with pytest.raises(NotCancellable):
             await do(place, entries.cancel, entry.id, START_US)
-        await do(place, entries.settle_unknown, entry.row, "lost", START_US)
+        await do(place, entries.settle_unknown, entry.row, "lost", START_US, START_US)
         with pytest.raises(NotCancellable):
             await do(place, entries.cancel, entry.id, START_US)
 
@@ -282,7 +286,7 @@ async def test_recover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         await place.accept(submission())
         await place.record(message_uuid=uuid(1), status="delivered", ref=found[0].ref)
         batches = []
-        while batch := await do(place, entries.recover, START_US):
+        while batch := await do(place, entries.recover, START_US, START_US):
             batches.append(len(batch))
         assert [2, 2] == batches
         statuses = [await status(place, entry.id) for entry in found]
@@ -312,12 +316,12 @@ async def test_expire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_the_hold_is_remembered(tmp_path: Path) -> None:
-    """An operator's hold outlives the process, and so does its end."""
-    for held in (True, True, False, False):
+    """A hold outlives the process, with its reason, and so does its end."""
+    for why in ("on a whim", "once more", None, None):
         async with opened(tmp_path) as place:
-            await do(place, entries.hold, held=held)
+            await do(place, entries.hold, why)
         async with opened(tmp_path) as place:
-            assert held is await do(place, entries.is_held)
+            assert why == await do(place, entries.held)
 
 
 async def test_withdraw(tmp_path: Path) -> None:

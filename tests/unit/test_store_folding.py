@@ -14,7 +14,7 @@ from tests.unit.store_place import Place, opened, submission, uuid
 async def claimed(place: Place, **options: Any) -> entries.Entry:
     """Record a send and claim it."""
     await place.accept(submission(now_us=place.clock(), **options))
-    entry = await place.writer.submit(lambda tx: entries.claim(tx, place.clock()))
+    entry = await place.writer.submit(lambda tx: entries.claim(tx, place.clock(), place.clock()))
     assert isinstance(entry, entries.Entry)
     return entry
 

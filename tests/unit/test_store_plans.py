@@ -28,11 +28,11 @@ async def live(place: Place) -> None:
     sends = [submission(key=f"k{number}", sender=None) for number in range(6)]
     for sent in sends:
         await place.accept(sent)
-    claims = [await do(entries.claim, LATER_US) for _ in range(5)]
+    claims = [await do(entries.claim, LATER_US, LATER_US) for _ in range(5)]
     rows = [entry.row for entry in claims]
     await do(entries.settle_accepted, rows[0], uuid(1), LATER_US)
     await do(entries.settle_refused, rows[1], "no", LATER_US, plivo_status=400, plivo_error="bad")
-    await do(entries.settle_unknown, rows[2], "lost", LATER_US)
+    await do(entries.settle_unknown, rows[2], "lost", LATER_US, LATER_US)
     await do(entries.postpone, rows[3], LATER_US)
     await do(entries.give_back, rows[4])
     await do(entries.cancel, sends[4].intents[0].id, LATER_US)
@@ -40,11 +40,11 @@ async def live(place: Place) -> None:
     await place.record(message_uuid=uuid(3), status="sent", ref=sends[2].intents[0].ref)
     await place.record(message_uuid=None, status="sent")
     await do(entries.withdraw, sends[5])
-    await do(entries.claim, LATER_US)
-    await do(entries.recover, LATER_US)
+    await do(entries.claim, LATER_US, LATER_US)
+    await do(entries.recover, LATER_US, LATER_US)
     await do(entries.expire, LATER_US, "too old", LATER_US)
-    await do(entries.hold, held=True)
-    await do(entries.is_held)
+    await do(entries.hold, "on a whim")
+    await do(entries.held)
     for step in (pruning.blank_texts, pruning.delete_messages, pruning.delete_unnamed_events):
         await do(step, LATER_US)
     await do(pruning.delete_keys, LATER_US)

@@ -34,7 +34,7 @@ async def all_steps(place: Place, step: Callable[..., bool], *arguments: Any) ->
 async def settled(place: Place, **options: Any) -> str:
     """Record a send that Plivo refuses, and return its id."""
     (message_id,) = (await place.accept(submission(**options))).ids
-    entry = await place.writer.submit(lambda tx: entries.claim(tx, LATER_US))
+    entry = await place.writer.submit(lambda tx: entries.claim(tx, LATER_US, LATER_US))
     refuse = partial(entries.settle_refused, row=entry.row, reason="no", now_us=LATER_US)
     words = f"bad {options.get('text')}"
     await place.writer.submit(partial(refuse, plivo_status=400, plivo_error=words))

@@ -21,8 +21,8 @@ ALICE, BOB, CAROL = "+14155550001", "+14155550002", "+14155550003"
 class Watched(Reader):
     """A reader that remembers what it asked, and with which arguments."""
 
-    def __init__(self, connection: Any) -> None:
-        super().__init__(connection)
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
         self.asked: list[tuple[str, tuple[object, ...]]] = []
 
     async def _all(self, sql: str, arguments: tuple[object, ...] = ()) -> list[dict[str, Any]]:
@@ -90,12 +90,13 @@ async def test_no_list_scans(tmp_path: Path) -> None:
     """Whatever is asked of the list, SQLite walks an index in the order of the answer."""
     async with opened(tmp_path) as place:
         await fill(place)
-        watched = Watched(place.reader._connection)
+        watched = Watched(place.path)
         for shape in SHAPES:
             await watched.messages(shape)
             onward = dict.fromkeys(("before",), (START_US + 1, 7))
             await watched.messages(Filter(**{**_fields(shape), **onward}))
         steps = plans_of(place.path, watched.asked)
+        await watched.close()
         assert len(SHAPES) * 2 < len(steps)
         assert WALKS == scans(steps)
         assert all("LIMIT" in sql for sql, _ in watched.asked)
@@ -105,7 +106,7 @@ async def test_nothing_else_scans(tmp_path: Path) -> None:
     """No other question that the reader knows looks at every message or every event."""
     async with opened(tmp_path) as place:
         await fill(place)
-        watched = Watched(place.reader._connection)
+        watched = Watched(place.path)
         await watched.message("no such id")
         await watched.events_of(1)
         await watched.generation()
@@ -115,6 +116,7 @@ async def test_nothing_else_scans(tmp_path: Path) -> None:
         await watched.counts_between(START_US, None)
         await watched.counts_between(None, START_US)
         await watched.oldest_open_us()
+        await watched.close()
         assert set() == scans(plans_of(place.path, watched.asked))
 
 

@@ -82,7 +82,45 @@ def test_longest_record(tmp_path: Path) -> None:
     """The longest record that is taken is given back."""
     spool = opened(tmp_path)
     spool.append([b"x" * RECORD_BYTES_MAX])
-    assert [(b"x" * RECORD_BYTES_MAX,)] == found(spool)
+    (first, *rest) = found(spool)
+    assert (b"x" * RECORD_BYTES_MAX,) == first
+    assert not any(rest)
+    spool.close()
+
+
+def test_a_long_file_comes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file longer than what is read at once is given in pieces, and goes with the last."""
+    monkeypatch.setattr("plivostatusd.store.spool.PIECE_BYTES", 1000)
+    payloads = [b"%03d " % number + b"x" * (number * 37 % 1500) for number in range(40)]
+    spool = opened(tmp_path)
+    spool.append(payloads)
+    file = tmp_path / "spool" / "00000001.spool"
+    pieces = []
+    for section in spool.sections():
+        assert file.exists()
+        pieces.append(section.records)
+        spool.drained(section)
+    assert payloads == [record for piece in pieces for record in piece]
+    assert max(map(len, pieces)) < len(payloads)
+    assert not file.exists()
+    assert 0 == spool.records
+    spool.close()
+
+
+def test_pieces_of_a_torn_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows a torn record is kept aside with it, however far behind in the file it is."""
+    monkeypatch.setattr("plivostatusd.store.spool.PIECE_BYTES", 100)
+    spool = opened(tmp_path)
+    spool.append([b"a" * 80, b"b" * 80, b"c" * 80])
+    spool.close()
+    file = tmp_path / "spool" / "00000001.spool"
+    content = file.read_bytes()
+    file.write_bytes(content.replace(b"bb", b"b!", 1) + bytes(500) + b"late")
+    spool = opened(tmp_path)
+    sections = list(spool.sections())
+    assert [b"a" * 80] == [record for section in sections for record in section.records]
+    assert (80 + 8) * 2 + 504 == sections[-1].torn_bytes
+    assert tmp_path / "spool" / "00000001.torn" == spool.drained(sections[-1])
     spool.close()
 
 
@@ -384,28 +422,28 @@ def test_file_of_another_user(tmp_path: Path, name: str, monkeypatch: pytest.Mon
 
 
 def test_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bad sector keeps back neither a start nor another file, and is told every time."""
+    """A bad sector keeps back neither a start nor another file, and its file is named."""
     folder = tmp_path / "spool"
     write(folder / "00000001.spool", b"1")
     write(folder / "00000002.spool", b"2")
     bad = os.stat(folder / "00000001.spool").st_ino  # noqa: PTH116 - beside the fstat() below
-    real = os.read
+    real = os.pread
 
-    def fail(descriptor: int, length: int) -> bytes:
+    def fail(descriptor: int, length: int, at: int) -> bytes:
         if os.fstat(descriptor).st_ino == bad:
             raise OSError(5, "Input/output error")
-        return real(descriptor, length)
+        return real(descriptor, length, at)
 
-    monkeypatch.setattr(os, "read", fail)
+    monkeypatch.setattr(os, "pread", fail)
     spool = opened(tmp_path)
     assert 2 == spool.records
     sections = spool.sections()
     spool.drained(next(sections))
-    with pytest.raises(SpoolUnavailable, match="Input/output error"):
-        next(sections)
-    assert 1 == spool.records
+    assert [] == list(sections)
+    assert ({"00000001.spool"}, 1, 0) == (spool.unreadable, spool.records, spool.readable_records)
     monkeypatch.undo()
     assert [(b"1",)] == found(spool)
+    assert (set(), 1) == (spool.unreadable, spool.readable_records)
     spool.close()
 
 

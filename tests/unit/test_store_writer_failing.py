@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from plivostatusd.domain.errors import StoreUnavailable
+from plivostatusd.domain.errors import StoreUnavailable, Undecided
+from plivostatusd.store.handle import Handle
 from plivostatusd.store.transaction import Transaction
 from plivostatusd.store.writer import Writer
 from tests.logbook import Logbook
@@ -107,77 +108,89 @@ async def test_a_full_disk(tmp_path: Path, logbook: Logbook) -> None:
         assert ["job after", "job before"] == place.rows(NAMES)
 
 
+async def with_faults(path: Path) -> tuple[FaultyConnection, Writer]:
+    """Open a writer whose COMMITs go wrong as the test says."""
+    faulty = FaultyConnection(path)
+    writer = Writer(Handle(path, lambda _: cast("sqlite3.Connection", faulty)), commit_timeout_s=5)
+    await writer.open()
+    return faulty, writer
+
+
 @pytest.mark.expect_log("batch_failed")
 async def test_a_failing_commit_is_undone_first(tmp_path: Path) -> None:
-    """What a COMMIT that reported an error wrote all the same is taken back before a later job."""
+    """Nobody hears that nothing was committed before what a failed COMMIT left is undone."""
     path = tmp_path / "status.db"
-    faulty = FaultyConnection(path)
-    writer = Writer(faulty, commit_timeout_s=5.0)  # type: ignore[arg-type]  # it behaves as one
+    faulty, writer = await with_faults(path)
     faulty.faults = ["with"]
     with pytest.raises(StoreUnavailable):
         await insert(writer, "job void")
+    assert [] == rows_of(path, NAMES)
+    await writer.close()
+
+
+@pytest.mark.expect_log("batch_failed")
+async def test_nobody_is_answered_before_it_is_undone(tmp_path: Path) -> None:
+    """While what a failed COMMIT left cannot be undone, its waiter is told nothing at all."""
+    path = tmp_path / "status.db"
+    faulty, writer = await with_faults(path)
+    faulty.faults = ["with", "without", "without"]
+    unsure = insert(writer, "job void")
+    while not writer.failing:  # noqa: ASYNC110 - nothing else says so: its future must not be done
+        await asyncio.sleep(0)
+    with pytest.raises(StoreUnavailable):
+        await writer.submit(partial(insert_fact, name="job never"))
+    assert not unsure.done()
     assert ["job void"] == rows_of(path, NAMES)
-    seen = await writer.submit(lambda tx: tx.execute(NAMES).fetchall())
-    assert [] == seen == rows_of(path, NAMES)
+    with pytest.raises(StoreUnavailable):
+        await unsure  # tried again by itself, with no job to follow
+    assert [] == rows_of(path, NAMES)
     await writer.close()
 
 
 @pytest.mark.expect_log("batch_failed")
 async def test_undone_at_the_end_if_not_before(tmp_path: Path) -> None:
-    """What was refused because its COMMIT reported an error does not outlive the writer."""
+    """What is not undone yet when the writer stops is undone before it is closed."""
     path = tmp_path / "status.db"
-    faulty = FaultyConnection(path)
-    writer = Writer(faulty, commit_timeout_s=5.0)  # type: ignore[arg-type]  # it behaves as one
-    faulty.faults = ["with"]
-    with pytest.raises(StoreUnavailable):
-        await insert(writer, "job void")
+    faulty, writer = await with_faults(path)
+    faulty.faults = ["with", "without"]
+    unsure = insert(writer, "job void")
     await writer.close()
+    with pytest.raises(StoreUnavailable):
+        await unsure
     assert [] == rows_of(path, NAMES)
+
+
+@pytest.mark.expect_log("batch_failed")
+async def test_what_cannot_be_undone_is_undecided(tmp_path: Path) -> None:
+    """When the end comes before the undoing, nobody is told that nothing was recorded."""
+    path = tmp_path / "status.db"
+    faulty, writer = await with_faults(path)
+    faulty.faults = ["with", "without", "without"]
+    unsure = insert(writer, "job void")
+    await writer.close()
+    with pytest.raises(Undecided):
+        await unsure
+    assert ["job void"] == rows_of(path, NAMES)
 
 
 @pytest.mark.expect_log("batch_failed")
 async def test_what_was_not_written_is_forgotten(tmp_path: Path) -> None:
-    """While COMMITs go on failing, what they did not write is not looked for for ever."""
-    faulty = FaultyConnection(tmp_path / "status.db")
-    writer = Writer(faulty, commit_timeout_s=5.0)  # type: ignore[arg-type]  # it behaves as one
-    faulty.faults = ["without"] * 3
-    looked = []
-
-    def undo(transaction: Transaction) -> bool:
-        looked.append(transaction)
-        return False
-
-    for _ in range(3):
+    """What a failing COMMIT did not write is looked for once, and not for ever."""
+    faulty, writer = await with_faults(tmp_path / "status.db")
+    looked: list[Transaction] = []
+    for times in (1, 2):
+        faulty.faults = ["without"]
         with pytest.raises(StoreUnavailable):
-            await writer.submit(lambda _: None, undo=undo)
-    assert 2 == len(looked)
-    await writer.submit(lambda _: None)
-    await writer.submit(lambda _: None)
-    assert 3 == len(looked)
-    await writer.close()
-
-
-@pytest.mark.expect_log("batch_failed")
-async def test_undone_again_until_it_lasts(tmp_path: Path) -> None:
-    """An undoing whose own COMMIT fails is done again in the next transaction."""
-    path = tmp_path / "status.db"
-    faulty = FaultyConnection(path)
-    writer = Writer(faulty, commit_timeout_s=5.0)  # type: ignore[arg-type]  # it behaves as one
-    faulty.faults = ["with", "without"]
-    for name in ("job void", "job never"):
-        with pytest.raises(StoreUnavailable):
-            await insert(writer, name)
-    assert ["job void"] == rows_of(path, NAMES)
-    await writer.submit(lambda _: None)
-    assert [] == rows_of(path, NAMES)
+            await writer.submit(lambda _: None, undo=looked.append)
+        await writer.submit(lambda _: None)
+        assert times == len(looked)
     await writer.close()
 
 
 @pytest.mark.expect_log("batch_failed")
 async def test_no_waiter_is_forgotten(tmp_path: Path) -> None:
     """A fault that nobody foresaw reaches every waiter too, and the next job runs."""
-    faulty = FaultyConnection(tmp_path / "status.db")
-    writer = Writer(faulty, commit_timeout_s=5.0)  # type: ignore[arg-type]  # it behaves as one
+    _, writer = await with_faults(tmp_path / "status.db")
 
     def lie(transaction: Transaction) -> None:
         transaction.execute("ROLLBACK")

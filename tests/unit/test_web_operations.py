@@ -83,7 +83,7 @@ async def test_hold_and_release(house: Listeners) -> None:
     """Holding is remembered in the store, twice is once, and callbacks go on meanwhile."""
     for _ in range(2):
         assert {"held": True} == (await house.operator("POST", "/outbox/hold", b"")).json
-    assert [("1",)] == house.rows("SELECT value FROM facts WHERE name = 'held'")
+    assert [("held by an operator",)] == house.rows("SELECT value FROM facts WHERE name = 'held'")
     assert 200 == (await house.deliver(callback(house))).status
     assert (await house.api("GET", "/stats")).json["outbox"]["held"]
     for _ in range(2):

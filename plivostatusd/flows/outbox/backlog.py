@@ -27,16 +27,21 @@ class Backlog:
         self._answers = answers
         self._now_us = now_us
 
-    async def recover(self, *, retry_for_us: int) -> None:
-        """At a start: what was being called is unknown, what is too old is refused."""
+    async def recover(self, *, retry_for_us: int | None, steady_us: int) -> None:
+        """
+        At a start: what was being called is unknown, what is too old is refused.
+
+        Nothing is too old while the outbox is held (*retry_for_us* is None): an operator decides.
+        """
         now_us = self._now_us()
-        while ids := await self._writer.submit(lambda tx: entries.recover(tx, now_us)):
+        while ids := await self._writer.submit(lambda tx: entries.recover(tx, now_us, steady_us)):
             for message_id in ids:
                 log.warning("send_unknown", message_id=message_id, reason="found claimed at start")
-        await self.expire(now_us - retry_for_us, TOO_OLD_AT_START)
+        if retry_for_us is not None:
+            await self.expire(steady_us - retry_for_us, TOO_OLD_AT_START)
 
     async def expire(self, before_us: int, reason: str) -> None:
-        """Refuse what was recorded before *before_us* and is still pending."""
+        """Refuse what was accepted before the steady instant *before_us* and is still pending."""
         now_us = self._now_us()
 
         def job(transaction: Transaction) -> list[str]:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 log = get_logger()
 
 HELD_BACK_S_MAX: Final = 1.0
+LOOK_AFTER_US: Final = 60_000_000
+"""A callback on the message's own ref settles most of them sooner than Plivo's list could."""
 _FORBIDDEN: Final = 403
 _NAMES: Final[dict[type[Outcome], str]] = {
     Accepted: "accepted",
@@ -57,6 +59,7 @@ class Calls:
         answers: Answers,
         probing: Probing,
         now_us: Callable[[], int],
+        steady_us: Callable[[], int],
     ) -> None:
         self.api = api
         self.terms = terms
@@ -66,6 +69,7 @@ class Calls:
         self._answers = answers
         self._probing = probing
         self._now_us = now_us
+        self._steady_us = steady_us
 
     async def make(self, entry: Entry) -> float | None:
         """Call Plivo for *entry* and settle it; in how many seconds it is due again, or None."""
@@ -109,13 +113,16 @@ class Calls:
             case NotSent():
                 return await self._postpone(entry, outcome)
             case Unknown(reason=reason):
-                now_us = self._now_us()
-                await self._ledger.write(
-                    lambda tx: entries.settle_unknown(tx, entry.row, reason, now_us)
-                )
+                await self._leave_unknown(entry, reason)
             case _:
                 assert_never(outcome)
         return None
+
+    async def _leave_unknown(self, entry: Entry, reason: str) -> None:
+        now_us, look_us = self._now_us(), self._steady_us() + LOOK_AFTER_US
+        await self._ledger.write(
+            lambda tx: entries.settle_unknown(tx, entry.row, reason, now_us, look_us)
+        )
 
     async def _accept(self, entry: Entry, message_uuid: str) -> None:
         now_us = self._now_us()
@@ -142,8 +149,8 @@ class Calls:
             await self._refuse(entry, f"Plivo refused it ({status})", status, outcome.error)
             return None
         self._probing.begin(f"Plivo refuses the account ({status})")
-        now_us = self._now_us()
-        pending = await self._ledger.write(lambda tx: entries.postpone(tx, entry.row, now_us))
+        due_us = self._steady_us()
+        pending = await self._ledger.write(lambda tx: entries.postpone(tx, entry.row, due_us))
         return 0.0 if pending else None
 
     async def _postpone(self, entry: Entry, outcome: NotSent) -> float | None:
@@ -154,8 +161,7 @@ class Calls:
             )
         jitter = random.random()  # noqa: S311 - spreads retries, hides nothing
         delay_s = retry.delay_s(entry.attempt, random=jitter, told_s=told_s)
-        now_us = self._now_us()
-        due_us = now_us + int(delay_s * 1_000_000)
+        due_us = self._steady_us() + int(delay_s * 1_000_000)
         if due_us > entry.first_tried_us + self.terms.retry_for_us:
             await self._refuse(entry, f"{RETRY_FOR_PASSED}: {outcome.reason}")
             return None

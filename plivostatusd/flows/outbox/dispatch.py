@@ -46,6 +46,7 @@ class Dispatch:
         call: Callable[[Entry], Awaitable[float | None]],
         concurrency: int,
         now_us: Callable[[], int],
+        steady_us: Callable[[], int],
     ) -> None:
         self._writer = writer
         self._ledger = ledger
@@ -54,6 +55,7 @@ class Dispatch:
         self._stories = stories
         self._call = call
         self._now_us = now_us
+        self._steady_us = steady_us
         self._slots = asyncio.Semaphore(concurrency)
         self._due = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -92,8 +94,8 @@ class Dispatch:
     async def _claim(self) -> Entry | None:
         """Claim what is due; when nothing is, fall asleep until something will be."""
         self._due.clear()
-        now_us = self._now_us()
-        claiming = self._submit(now_us)
+        steady_us = self._steady_us()
+        claiming = self._submit(self._now_us(), steady_us)
         try:
             found = await asyncio.shield(claiming)
         except StoreUnavailable:  # the writer has said so
@@ -112,15 +114,15 @@ class Dispatch:
                 return found
             self._stories.begin(self._give_back(claiming))
         elif found is not None:
-            self._look_in((found - now_us) / 1_000_000)
+            self._look_in((found - steady_us) / 1_000_000)
         return None
 
-    def _submit(self, now_us: int) -> Claiming:
+    def _submit(self, now_us: int, steady_us: int) -> Claiming:
         """Claim in the next transaction, and take that back should its COMMIT report an error."""
         found: list[Entry | int | None] = []
 
         def claim(transaction: Transaction) -> Entry | int | None:
-            found[:] = [entries.claim(transaction, now_us)]
+            found[:] = [entries.claim(transaction, now_us, steady_us)]
             return found[0]
 
         def undo(transaction: Transaction) -> bool:

@@ -1,4 +1,4 @@
-"""Whether Plivo may be called: not while it refuses the account, nor while an operator holds."""
+"""Whether Plivo may be called: not while it refuses the account, nor while the outbox is held."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ class Gate:
 
     def __init__(self) -> None:
         self.paused: str | None = None
-        self.held = False
-        self._is_serving = False
+        self.held: str | None = None
+        self._why_not_serving: str | None = "the store has not been read yet"
         self._open = asyncio.Event()
 
     @property
@@ -22,7 +22,7 @@ class Gate:
     @property
     def why_shut(self) -> str | None:
         """Why nothing is sent just now; None when sends are on their way."""
-        return self.paused or ("held by an operator" if self.held else None)
+        return self.paused or self.held or self._why_not_serving
 
     async def opened(self) -> None:
         """Return once a call may be made."""
@@ -30,12 +30,12 @@ class Gate:
 
     def open_up(self) -> None:
         """Let calls through, unless a pause or a hold is in the way."""
-        self._is_serving = True
+        self._why_not_serving = None
         self._judge()
 
     def shut_down(self) -> None:
         """Let no call through any more."""
-        self._is_serving = False
+        self._why_not_serving = "the daemon is stopping"
         self._judge()
 
     def pause(self, reason: str | None) -> None:
@@ -43,13 +43,13 @@ class Gate:
         self.paused = reason
         self._judge()
 
-    def hold(self, *, held: bool) -> None:
-        """Shut on an operator's word, or end that."""
-        self.held = held
+    def hold(self, why: str | None) -> None:
+        """Shut until an operator releases it; None is that release."""
+        self.held = why
         self._judge()
 
     def _judge(self) -> None:
-        if self._is_serving and self.why_shut is None:
+        if self.why_shut is None:
             self._open.set()
         else:
             self._open.clear()

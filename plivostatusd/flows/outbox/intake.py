@@ -32,6 +32,7 @@ class Intake:
         answers: Answers,
         terms: Terms,
         now_us: Callable[[], int],
+        steady_us: Callable[[], int],
         probe_every_s: float,
         committed: Callable[[], None],
     ) -> None:
@@ -40,6 +41,7 @@ class Intake:
         self._gate = gate
         self._answers = answers
         self._now_us = now_us
+        self._steady_us = steady_us
         self._probe_every_s = probe_every_s
         self._committed = committed
         self._committing: set[tuple[str, str]] = set()
@@ -109,6 +111,7 @@ class Intake:
             key=key,
             fingerprint=request.fingerprint,
             now_us=now_us,
+            steady_us=self._steady_us(),
             queue_max=self.terms.queue_max,
             per_day=self.terms.per_day,
         )

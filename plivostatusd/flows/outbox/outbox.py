@@ -23,12 +23,20 @@ if TYPE_CHECKING:
 
     from plivostatusd.domain.message import Request
     from plivostatusd.flows.outbox.terms import Api, Gauges, Terms
+    from plivostatusd.store.transaction import Transaction
     from plivostatusd.store.writer import Writer
 
 log = get_logger()
 
 PROBE_EVERY_S: Final = 60.0
 SETTLE_S_MAX: Final = 2.5
+
+
+HELD_BY_OPERATOR: Final = "held by an operator"
+HELD_HINT: Final = (
+    "plivostatusctl list --status pending; plivostatusctl cancel ID for what is stale;"
+    " then plivostatusctl release"
+)
 
 
 class Outbox:
@@ -42,10 +50,12 @@ class Outbox:
         gauges: Gauges,
         *,
         now_us: Callable[[], int],
+        steady_us: Callable[[], int],
         probe_every_s: float = PROBE_EVERY_S,
     ) -> None:
         self._writer = writer
         self._now_us = now_us
+        self._steady_us = steady_us
         ledger = Ledger(writer)
         self._gate = Gate()
         self._answers = Answers()
@@ -58,7 +68,7 @@ class Outbox:
             answers=self._answers,
             backlog=self._backlog,
             terms=terms,
-            now_us=now_us,
+            steady_us=steady_us,
             every_s=probe_every_s,
             resumed=self._look,
         )
@@ -71,6 +81,7 @@ class Outbox:
             answers=self._answers,
             probing=self._probing,
             now_us=now_us,
+            steady_us=steady_us,
         )
         self._dispatch = Dispatch(
             writer,
@@ -81,6 +92,7 @@ class Outbox:
             call=self._calls.make,
             concurrency=terms.concurrency,
             now_us=now_us,
+            steady_us=steady_us,
         )
         self._intake = Intake(
             writer,
@@ -88,6 +100,7 @@ class Outbox:
             answers=self._answers,
             terms=terms,
             now_us=now_us,
+            steady_us=steady_us,
             probe_every_s=probe_every_s,
             committed=self._look,
         )
@@ -102,8 +115,8 @@ class Outbox:
 
     @property
     def held(self) -> bool:
-        """Say whether an operator holds the outbox."""
-        return self._gate.held
+        """Say whether the outbox is held until an operator releases it."""
+        return self._gate.held is not None
 
     @property
     def why_waiting(self) -> str | None:
@@ -152,8 +165,9 @@ class Outbox:
 
     async def hold(self, *, held: bool, by: str) -> None:
         """Stop calling Plivo, or go on; remembered across restarts. Callbacks are not affected."""
-        await self._writer.submit(lambda tx: entries.hold(tx, held=held))
-        self._gate.hold(held=held)
+        why = HELD_BY_OPERATOR if held else None
+        await self._writer.submit(lambda tx: entries.hold(tx, why))
+        self._gate.hold(why)
         log.info("outbox_held" if held else "outbox_released", by=by)
         if held:
             self._answers.tell_all()
@@ -167,13 +181,19 @@ class Outbox:
             self._answers.tell(message_id)
         return found
 
-    async def start(self) -> None:
-        """Look at what the last process left, then begin to call. Raises `StoreUnavailable`."""
-        await self._backlog.recover(retry_for_us=self.terms.retry_for_us)
-        held = await self._writer.submit(entries.is_held)
-        self._gate.hold(held=held)
+    async def start(self, *, doubt: str | None = None) -> None:
+        """
+        Look at what the last process left, then begin to call. Raises `StoreUnavailable`.
+
+        With a *doubt* whether what it left is still to be sent, that is held for an operator.
+        """
+        held: str | None = await self._writer.submit(lambda tx: _doubted(tx, doubt))
+        await self._backlog.recover(
+            retry_for_us=None if held else self.terms.retry_for_us, steady_us=self._steady_us()
+        )
+        self._gate.hold(held)
         if held:
-            log.warning("outbox_held", hint="plivostatusctl release")
+            log.warning("outbox_held", reason=held, hint=HELD_HINT)
         self._gate.open_up()
         self._dispatch.begin()
 
@@ -194,3 +214,12 @@ class Outbox:
         count = len(self._stories.running)
         log.error("sends_unsettled", count=count, hint="They are unknown after the next start")
         await self._stories.cut()
+
+
+def _doubted(transaction: Transaction, doubt: str | None) -> str | None:
+    """Hold what an earlier process left when there is a *doubt* about it; why it is held."""
+    held = entries.held(transaction)
+    if held is None and doubt is not None and entries.open_count(transaction):
+        held = doubt
+        entries.hold(transaction, held)
+    return held

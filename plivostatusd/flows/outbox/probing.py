@@ -34,7 +34,7 @@ class Probing:
         answers: Answers,
         backlog: Backlog,
         terms: Terms,
-        now_us: Callable[[], int],
+        steady_us: Callable[[], int],
         every_s: float,
         resumed: Callable[[], None],
     ) -> None:
@@ -43,7 +43,7 @@ class Probing:
         self._gate = gate
         self._answers = answers
         self._backlog = backlog
-        self._now_us = now_us
+        self._steady_us = steady_us
         self._every_s = every_s
         self._resumed = resumed
         self._paused_us = 0
@@ -56,7 +56,7 @@ class Probing:
         if self._gate.paused is not None:
             return
         self._gate.pause(reason)
-        self._paused_us = self._now_us()
+        self._paused_us = self._steady_us()
         self._answers.tell_all()
         log.error("outbox_paused", reason=reason, hint=OutboxPaused.hint)
         if not self._is_ended:
@@ -99,6 +99,6 @@ class Probing:
 
     async def _expire(self) -> None:
         """Refuse what is older than `retry_for`, once the pause itself has lasted that long."""
-        cutoff_us = self._now_us() - self.terms.retry_for_us
+        cutoff_us = self._steady_us() - self.terms.retry_for_us
         if cutoff_us > self._paused_us:
             await self._backlog.expire(cutoff_us, RETRY_FOR_PASSED)

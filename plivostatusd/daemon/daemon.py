@@ -1,8 +1,9 @@
 """
 Composition: builds the house in order, serves, drains, and closes in reverse.
 
-Nobody else makes a door or a flow. Start: logs, lock, listeners, store, flows. Stop: listeners take
-no more, what is in flight is answered, sends on their way are waited for, the store is closed.
+Nobody else makes a door or a flow. Start: logs, lock, listeners, store, flows; what needs the store
+begins once that can be opened, and meanwhile the spool takes callbacks. Stop: listeners take no
+more, what is in flight is answered, sends on their way are waited for, the store is closed.
 """
 
 from __future__ import annotations
@@ -18,23 +19,26 @@ from typing import TYPE_CHECKING, Final
 
 from plivostatusd import __version__
 from plivostatusd.config import ConfigError, load
-from plivostatusd.domain.errors import StartRefused, StoreUnavailable
-from plivostatusd.domain.signature import Key, Verifier
+from plivostatusd.daemon import terms
+from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavailable
 from plivostatusd.flows.ingest import Ingest
-from plivostatusd.flows.outbox import Outbox, Terms
-from plivostatusd.flows.upkeep import Retention, Upkeep
+from plivostatusd.flows.outbox import Outbox
+from plivostatusd.flows.pulse import Pulse
+from plivostatusd.flows.upkeep import Upkeep
+from plivostatusd.host.clock import Clock
 from plivostatusd.host.filesystem import refuse_network
 from plivostatusd.host.lock import DirectoryLock
 from plivostatusd.host.sockets import Listener, actual_address, listen
 from plivostatusd.log import configure, get_logger
-from plivostatusd.plivo.api import ApiOptions, PlivoApi
+from plivostatusd.plivo.api import PlivoApi
 from plivostatusd.store import database
+from plivostatusd.store.handle import Handle, repair
+from plivostatusd.store.inspection import inspect
 from plivostatusd.store.keep import Keep
 from plivostatusd.store.reader import Reader
 from plivostatusd.store.receipts import Arrival, Recorded
 from plivostatusd.store.spool import Spool
 from plivostatusd.store.writer import Writer
-from plivostatusd.web.access import Rules
 from plivostatusd.web.api import application
 from plivostatusd.web.callbacks import CallbackServer
 from plivostatusd.web.handler import Services
@@ -49,18 +53,16 @@ if TYPE_CHECKING:
     from tornado.httpserver import HTTPServer
 
     from plivostatusd.config import Config
-    from plivostatusd.domain.statuses import Trust
+    from plivostatusd.store.pulse import Past
 
 log = get_logger()
 
+WAKE_S_MAX: Final = 1.0
+WAKE_RETRY_S: Final = 0.5
+INSPECTION_S_MAX: Final = 30.0
 DRAIN_S_MAX: Final = 10.0
 CLOSE_S_MAX: Final = 5.0
 FREE_BYTES_BESIDE_RESERVE: Final = 16 * 1024 * 1024
-
-
-def now_us() -> int:
-    """Read the wall clock, in microseconds since the Unix epoch."""
-    return time.time_ns() // 1000
 
 
 class Daemon:
@@ -75,9 +77,12 @@ class Daemon:
         self._is_dev = is_dev
         self._stop = asyncio.Event()
         self._told_to_reload = asyncio.Event()
+        self._clock = Clock()
         self._metrics = Metrics()
         self._listeners: dict[str, list[Listener]] = {}
         self._servers: list[HTTPServer] = []
+        self._awake = asyncio.Event()
+        self._past: Past
 
     async def run(self) -> None:
         """
@@ -90,11 +95,13 @@ class Daemon:
             self._enter_store_folder(stack)
             self._bind(stack)
             await self._build(stack)
-            await self._start_outbox()
             stack.push_async_callback(self._drain)
             self._serve()
-            for story in (self._upkeep.run(), self._reload_when_told()):
-                stack.callback(asyncio.create_task(story).cancel)
+            for story in (self._wake(), self._reload_when_told()):
+                stack.push_async_callback(_end, asyncio.create_task(story))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WAKE_S_MAX):
+                    await self._awake.wait()
             _settle_garbage_collector()
             log.info("started", version=__version__, pid=os.getpid())
             await self._stop.wait()
@@ -114,30 +121,32 @@ class Daemon:
 
     async def _build(self, stack: AsyncExitStack) -> None:
         config = self._config
-        try:
-            connection = database.connect_writer(config.store.path)
-        except sqlite3.DatabaseError as error:
-            raise StartRefused(
-                f"The store {config.store.path} cannot be opened: {error}",
-                command=f"ls -l {config.store.path}; df -h {config.store.path.parent}",
-            ) from error
-        writer = Writer(connection, commit_timeout_s=config.store.commit_timeout)
+        writer = Writer(Handle(config.store.path), commit_timeout_s=config.store.commit_timeout)
         stack.push_async_callback(writer.close)
-        reader = await Reader.open(config.store.path)
+        self._writer = writer
+        with suppress(StoreUnavailable):  # the spool goes ahead, and the first batch says why
+            await writer.open()
+        reader = Reader(config.store.path)
         stack.push_async_callback(reader.close)
         keep = self._make_keep(writer)
         stack.push_async_callback(keep.close)
         self._ingest = Ingest(
             keep.put,
-            _verifier(config),
+            terms.verifier(config),
             self._metrics,
             queue_max=config.callbacks.queue_max,
-            now_us=now_us,
+            now_us=self._clock.wall_us,
         )
         self._outbox = Outbox(
-            writer, PlivoApi(_api_options(config)), _terms(config), self._metrics, now_us=now_us
+            writer,
+            PlivoApi(terms.api_options(config)),
+            terms.sending(config),
+            self._metrics,
+            now_us=self._clock.wall_us,
+            steady_us=self._clock.steady_us,
         )
-        self._upkeep = Upkeep(writer, _retention(config), now_us=now_us)
+        self._pulse = Pulse(writer, self._clock, every_s=terms.beat_s(config))
+        self._upkeep = Upkeep(writer, terms.retention(config), now_us=self._clock.careful_us)
         self._callbacks = CallbackServer(self._ingest, body_bytes_max=config.callbacks.body_max)
         self._services = self._make_services(writer, reader, keep)
         keep.start()
@@ -159,15 +168,37 @@ class Daemon:
         """Pass on what the spool was drained of; the flow is made after the spool."""
         self._ingest.recorded(arrival, recorded)
 
-    async def _start_outbox(self) -> None:
+    async def _wake(self) -> None:
+        """Begin what needs the store as soon as that can be opened, and go on until cancelled."""
+        while not await self._is_awake():  # noqa: ASYNC110 - nothing tells when a lock is let go
+            await asyncio.sleep(WAKE_RETRY_S)
+        self._awake.set()
+        stories = [self._pulse.run(), self._upkeep.run()]
+        if not self._past.was_clean:
+            stories.append(self._inspect())
+        async with asyncio.TaskGroup() as group:
+            for story in stories:
+                group.create_task(story)
+
+    async def _is_awake(self) -> bool:
         try:
-            await self._outbox.start()
-        except StoreUnavailable as error:
-            path = self._config.store.path
-            raise StartRefused(
-                f"The store {path} cannot be written: {error.detail}",
-                command=f"fuser -v {path}; df -h {path.parent}",
-            ) from error
+            self._past = await self._pulse.begin()
+            await self._outbox.start(doubt=terms.doubt(self._config, self._past))
+        except StoreUnavailable:
+            return False  # the writer has said so
+        return True
+
+    async def _inspect(self) -> None:
+        """Look the store over after a stop that was not clean, beside everything else."""
+        path = self._config.store.path
+        try:
+            found = await asyncio.to_thread(inspect, path, within_s=INSPECTION_S_MAX)
+        except sqlite3.Error as error:
+            log.warning("store_not_inspected", error=str(error), hint=f"ls -l {path}*")
+            return
+        log.info("store_inspected", finished=found.finished, seconds=round(found.seconds, 3))
+        if found.fault is not None:
+            self._writer.condemn(StoreDamaged(found.fault, command=repair(path)))
 
     def _make_services(self, writer: Writer, reader: Reader, keep: Keep) -> Services:
         config = self._config
@@ -177,12 +208,12 @@ class Daemon:
             writer=writer,
             keep=keep,
             metrics=self._metrics,
-            rules=_rules(config),
+            rules=terms.rules(config),
             default_sender=config.send.from_,
             wait_s=config.send.wait,
             store_path=config.store.path,
             free_bytes_min=config.store.spool_reserve + FREE_BYTES_BESIDE_RESERVE,
-            now_us=now_us,
+            now_us=self._clock.wall_us,
             stopping=asyncio.Event(),
             in_flight=InFlight(),
         )
@@ -208,6 +239,7 @@ class Daemon:
         for door in (self._callbacks.in_flight, self._services.in_flight):
             await door.empty(within_s=max(0.1, ends_s - time.monotonic()))
         await self._close_outbox()
+        await self._end_pulse()
         for server in self._servers:
             await server.close_all_connections()
 
@@ -218,6 +250,13 @@ class Daemon:
                 await self._outbox.close()
                 return
         log.error("outcomes_lost", hint="Sends that were on their way will be unknown")
+
+    async def _end_pulse(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_S_MAX):
+                await self._pulse.end()
+        except (StoreUnavailable, TimeoutError):
+            log.info("stop_not_recorded")  # the next start looks the store over
 
     # Signals
 
@@ -268,17 +307,18 @@ class Daemon:
 
     def _apply(self, old: Config, new: Config) -> None:
         configure_logs(new, dev=self._is_dev)
-        self._ingest.verifier = _verifier(new)
+        self._ingest.verifier = terms.verifier(new)
         self._ingest.queue_max = new.callbacks.queue_max
         self._callbacks.body_bytes_max = new.callbacks.body_max
-        self._services.rules = _rules(new)
+        self._services.rules = terms.rules(new)
         self._services.default_sender = new.send.from_
         self._services.wait_s = new.send.wait
         self._services.writer.commit_timeout_s = new.store.commit_timeout
-        self._upkeep.retention = _retention(new)
-        self._outbox.change(_terms(new))
-        if _api_options(new) != _api_options(old):
-            self._outbox.replace_api(PlivoApi(_api_options(new)))
+        self._upkeep.retention = terms.retention(new)
+        self._pulse.every_s = terms.beat_s(new)
+        self._outbox.change(terms.sending(new))
+        if terms.api_options(new) != terms.api_options(old):
+            self._outbox.replace_api(PlivoApi(terms.api_options(new)))
 
 
 def configure_logs(config: Config, *, dev: bool = False) -> None:
@@ -291,58 +331,10 @@ def configure_logs(config: Config, *, dev: bool = False) -> None:
     )
 
 
-def _verifier(config: Config) -> Verifier:
-    named = [
-        (f"{name} {index}", token.reveal())
-        for name, tokens in (
-            ("auth_token", config.secrets.auth_tokens),
-            ("main_auth_token", config.secrets.main_auth_tokens),
-        )
-        for index, token in enumerate(tokens, start=1)
-    ]
-    keys = [Key.of(name, token) for name, token in named]
-    minimum: Trust = "full" if config.callbacks.minimum_trust == "full" else "url-only"
-    return Verifier(keys, config.callbacks.public_url, minimum=minimum)
-
-
-def _api_options(config: Config) -> ApiOptions:
-    plivo = config.plivo
-    return ApiOptions(
-        auth_id=plivo.auth_id,
-        auth_token=config.secrets.auth_tokens[0],
-        api_url=plivo.api_url,
-        proxy=plivo.proxy,
-        ca_file=plivo.ca_file,
-        timeout_s=plivo.timeout,
-        concurrency=plivo.concurrency,
-    )
-
-
-def _terms(config: Config) -> Terms:
-    send = config.send
-    return Terms(
-        public_url=config.callbacks.public_url[0],
-        per_second=send.per_second,
-        concurrency=config.plivo.concurrency,
-        retry_for_s=send.retry_for,
-        queue_max=send.queue_max,
-        per_day=send.per_day,
-    )
-
-
-def _retention(config: Config) -> Retention:
-    return Retention(
-        text_s=config.retention.text,
-        messages_s=config.retention.messages,
-        keys=_verifier(config).fingerprints,
-    )
-
-
-def _rules(config: Config) -> Rules:
-    return Rules(
-        hosts=frozenset(host.lower() for host in config.api.hosts),
-        tokens=config.secrets.api_tokens,
-    )
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def _settle_garbage_collector() -> None:

@@ -1,0 +1,100 @@
+"""What each door and flow is told, from the configuration. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from plivostatusd.domain.signature import Key, Verifier
+from plivostatusd.flows import pulse
+from plivostatusd.flows.outbox import Terms
+from plivostatusd.flows.upkeep import Retention
+from plivostatusd.plivo.api import ApiOptions
+from plivostatusd.web.access import Rules
+
+if TYPE_CHECKING:
+    from plivostatusd.config import Config
+    from plivostatusd.domain.statuses import Trust
+    from plivostatusd.store.pulse import Past
+
+_BEATS_PER_RETRY_FOR: Final = 10
+
+
+def verifier(config: Config) -> Verifier:
+    """Whose signatures count, and how much they must cover."""
+    named = [
+        (f"{name} {index}", token.reveal())
+        for name, tokens in (
+            ("auth_token", config.secrets.auth_tokens),
+            ("main_auth_token", config.secrets.main_auth_tokens),
+        )
+        for index, token in enumerate(tokens, start=1)
+    ]
+    keys = [Key.of(name, token) for name, token in named]
+    minimum: Trust = "full" if config.callbacks.minimum_trust == "full" else "url-only"
+    return Verifier(keys, config.callbacks.public_url, minimum=minimum)
+
+
+def api_options(config: Config) -> ApiOptions:
+    """How Plivo's API is reached."""
+    plivo = config.plivo
+    return ApiOptions(
+        auth_id=plivo.auth_id,
+        auth_token=config.secrets.auth_tokens[0],
+        api_url=plivo.api_url,
+        proxy=plivo.proxy,
+        ca_file=plivo.ca_file,
+        timeout_s=plivo.timeout,
+        concurrency=plivo.concurrency,
+    )
+
+
+def sending(config: Config) -> Terms:
+    """How messages are sent."""
+    send = config.send
+    return Terms(
+        public_url=config.callbacks.public_url[0],
+        per_second=send.per_second,
+        concurrency=config.plivo.concurrency,
+        retry_for_s=send.retry_for,
+        queue_max=send.queue_max,
+        per_day=send.per_day,
+    )
+
+
+def retention(config: Config) -> Retention:
+    """What is forgotten when."""
+    return Retention(
+        text_s=config.retention.text,
+        messages_s=config.retention.messages,
+        keys=verifier(config).fingerprints,
+    )
+
+
+def rules(config: Config) -> Rules:
+    """Who may use the local API over TCP."""
+    return Rules(
+        hosts=frozenset(host.lower() for host in config.api.hosts),
+        tokens=config.secrets.api_tokens,
+    )
+
+
+def beat_s(config: Config) -> float:
+    """How often the heartbeat is written: often enough that `send.retry_for` can be told by it."""
+    wanted_s = config.send.retry_for / _BEATS_PER_RETRY_FOR or pulse.EVERY_S
+    return min(pulse.EVERY_S, max(pulse.EVERY_S_MIN, wanted_s))
+
+
+def doubt(config: Config, past: Past) -> str | None:
+    """
+    Say why what an earlier process left may not be sent without a person's word; None: it may.
+
+    Nobody was there for so long that it is stale; or the store is an old copy, of which the newer
+    one has sent it.
+    """
+    longest_s = config.send.retry_for
+    if past.away_us is None or not longest_s:
+        return None
+    away_s = past.away_us / 1_000_000
+    if away_s <= longest_s + (0 if past.was_clean else beat_s(config)):
+        return None
+    return f"the daemon was away for {away_s:.0f} s, longer than send.retry_for"

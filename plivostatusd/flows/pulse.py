@@ -1,0 +1,87 @@
+"""
+Being there: the heartbeat in the store, and what the last process's heartbeat tells.
+
+It promises that a start knows how long nobody was there (to within `every_s` after a crash), that a
+time too long for Plivo's own retries is remembered until it is filled, and that whatever the last
+process waited for is waited for by this one's clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from plivostatusd.domain.errors import StoreUnavailable
+from plivostatusd.log import get_logger
+from plivostatusd.store import entries, pulse
+
+if TYPE_CHECKING:
+    from plivostatusd.host.clock import Clock
+    from plivostatusd.store.pulse import Past
+    from plivostatusd.store.transaction import Transaction
+    from plivostatusd.store.writer import Writer
+
+log = get_logger()
+
+EVERY_S: Final = 60.0
+EVERY_S_MIN: Final = 1.0
+GAP_US_MIN: Final = 300_000_000
+"""Plivo calls 0, 60, 180 and 420 s after a change: what is shorter loses nothing, with a margin."""
+STEP_US_MIN: Final = 1_000_000
+
+
+class Pulse:
+    """One process's heartbeat. `every_s` may be changed at a reload."""
+
+    def __init__(self, writer: Writer, clock: Clock, *, every_s: float) -> None:
+        self.every_s = every_s
+        self._writer = writer
+        self._clock = clock
+        self._past: Past | None = None
+        self._drift_us = 0
+
+    async def begin(self) -> Past:
+        """Say that we are there, and learn what was before. Raises `StoreUnavailable`."""
+        past: Past = await self._writer.submit(self._begin)
+        away_s = None if past.away_us is None else round(past.away_us / 1e6, 3)
+        log.info("store_entered", away_seconds=away_s, last_stop_clean=past.was_clean)
+        return past
+
+    def _begin(self, transaction: Transaction) -> Past:
+        wall_us, steady_us = self._clock.wall_us(), self._clock.steady_us()
+        past = pulse.begin(transaction, wall_us, steady_us)
+        if self._past is not None:  # an earlier attempt, which may have been committed all the same
+            return self._past
+        entries.reset_clock(transaction, steady_us, past.drift_us)
+        if past.away_us is not None and past.away_us > GAP_US_MIN:
+            pulse.open_gap(transaction, wall_us - past.away_us, wall_us)
+        self._past = past
+        return past
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        while True:
+            await asyncio.sleep(self.every_s)
+            self._notice_step()
+            try:
+                await self._writer.submit(self._beat)
+            except StoreUnavailable:
+                continue  # the writer has said so
+            except Exception:
+                log.exception("heartbeat_failed")
+
+    async def end(self) -> None:
+        """Say that we stop in good order. Raises `StoreUnavailable`."""
+        await self._writer.submit(
+            lambda tx: pulse.end(tx, self._clock.wall_us(), self._clock.steady_us())
+        )
+
+    def _beat(self, transaction: Transaction) -> None:
+        pulse.beat(transaction, self._clock.wall_us(), self._clock.steady_us())
+
+    def _notice_step(self) -> None:
+        """Say that the wall clock was set: times in the records before and after do not compare."""
+        drift_us = self._clock.wall_us() - self._clock.steady_us()
+        if abs(drift_us - self._drift_us) > STEP_US_MIN:
+            log.info("clock_stepped", seconds=round((drift_us - self._drift_us) / 1e6, 3))
+        self._drift_us = drift_us
