@@ -1,6 +1,5 @@
 """The whole daemon while its store is locked or damaged: callbacks are kept, sends refused."""
 
-
 from __future__ import annotations
 
 import asyncio

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import itertools
+import os
 import sqlite3
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -202,3 +206,99 @@ async def test_a_stop_while_spooling(tmp_path: Path) -> None:
     async with house(tmp_path) as both:
         await both.settled()
         assert ["delivered"] == both.place.rows("SELECT current_status FROM messages")
+
+
+async def test_steady_load_does_not_keep_the_spool_in_use(tmp_path: Path) -> None:
+    """While callbacks go on arriving, the spool is drained to its end, and none is lost."""
+    async with house(tmp_path) as both:
+        with both.locked():
+            waiting = [both.keep.put(given("sent", nonce="nonce-before"))]
+            await asyncio.gather(*waiting)
+        number = itertools.count(2)
+        while both.keep.is_spooling:
+            each = next(number)
+            waiting.append(both.keep.put(given("sent", nonce=f"nonce-{each:04}", number=each)))
+            await asyncio.sleep(0.002)
+        kept = await asyncio.gather(*waiting)
+        assert kept[-1].spooled or kept[-1].cursor is not None
+        assert [len(waiting)] == both.place.rows("SELECT count(DISTINCT message_uuid) FROM events")
+        assert [len(waiting)] == both.place.rows("SELECT count(*) FROM events")
+
+
+async def test_a_hanging_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the spool's disk hangs each callback hears 503 in its own time, then it goes on."""
+    async with house(tmp_path) as both:
+        goes_on = threading.Event()
+        append = both.spool.append
+
+        def hang(payloads: Sequence[bytes]) -> None:
+            assert goes_on.wait(20)
+            append(payloads)
+
+        monkeypatch.setattr(both.spool, "append", hang)
+        with both.locked():
+            for number in (1, 2, 3):
+                began_s = time.monotonic()
+                with pytest.raises(StoreUnavailable, match="too slow"):
+                    await both.keep.put(given("sent", nonce=f"nonce-{number:04}"))
+                assert time.monotonic() - began_s < 2
+            late = both.keep.put(given("delivered", nonce="nonce-late"))
+            goes_on.set()
+            assert (await late).spooled
+        await both.settled()
+        # The first was being written when it was given up; those behind it nobody waited for.
+        assert ["delivered", "sent"] == sorted(both.place.rows("SELECT status FROM events"))
+
+
+async def test_a_repeat_has_a_waiter_of_its_own(tmp_path: Path) -> None:
+    """Whoever repeats a request and goes away takes nothing from whoever sent it first."""
+    async with house(tmp_path) as both:
+        with both.locked():
+            await both.keep.put(given("queued", nonce="nonce-0001"))
+            first = both.keep.put(given("sent", nonce="nonce-0002"))
+            both.keep.put(given("sent", nonce="nonce-0002")).cancel()
+            assert (await first).spooled
+        await both.settled()
+
+
+@pytest.mark.expect_log("spool_unreadable")
+async def test_an_unreadable_file(
+    tmp_path: Path, logbook: Logbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that cannot be read is named once, counted as not drained, and nobody waits for it."""
+    monkeypatch.setattr("plivostatusd.store.keep.UNREADABLE_RETRY_S", 0.02)
+    real = os.pread
+    bad = set[int]()
+
+    def fail(descriptor: int, length: int, at: int) -> bytes:
+        if os.fstat(descriptor).st_ino in bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(descriptor, length, at)
+
+    monkeypatch.setattr(os, "pread", fail)
+    async with house(tmp_path) as both:
+        with both.locked():
+            await both.keep.put(given("queued", nonce="nonce-0001"))
+            await both.keep.put(given("sent", nonce="nonce-0002"))
+            (file,) = both.spool.folder.glob("*.spool")
+            bad.add(file.stat().st_ino)
+        await both.settled()
+        assert not (await both.keep.put(given("delivered", nonce="nonce-0003"))).spooled
+        await asyncio.sleep(0.1)
+        assert both.keep.records
+        assert 1 == len(logbook.events("spool_unreadable"))
+        bad.clear()
+        while both.keep.records:  # noqa: ASYNC110 - the daemon itself waits for no such event
+            await asyncio.sleep(0.01)
+        found = both.place.rows("SELECT status FROM events ORDER BY status")
+        assert ["delivered", "queued", "sent"] == found
+
+
+async def test_after_the_end(tmp_path: Path) -> None:
+    """A callback that the store gives up on after the spool was closed hears so."""
+    async with house(tmp_path) as both:
+        with both.locked():
+            late = both.keep.put(given("sent", nonce="nonce-0001"))
+            await both.close()
+            with pytest.raises(StoreUnavailable, match="stopping"):
+                await late
