@@ -27,6 +27,7 @@ SUMMARIES = {
     "hold": "stop handing messages to Plivo (callbacks go on)",
     "release": "hand messages to Plivo again",
     "cancel": "cancel a message that is still pending",
+    "settle": "say what became of a send whose outcome is unknown",
     "simulate": "serve Plivo's API on loopback, to try things out",
 }
 

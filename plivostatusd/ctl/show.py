@@ -15,7 +15,7 @@ WORDS = "ID"
 _FIELDS = (
     "id", "message_uuid", "status", "final", "final_by", "reason", "error_code", "error",
     "conflict", "from", "to", "text", "tag", "created_at", "updated_at", "status_timestamp",
-    "initial_status", "units", "amount", "mcc", "mnc",
+    "initial_status", "units", "amount", "mcc", "mnc", "resend_of",
 )  # fmt: skip
 _EVENT_COLUMNS = tuple(
     Column(title) for title in ("received", "status", "source", "trust", "at", "error")
@@ -55,8 +55,14 @@ def _event_row(event: dict[str, Any]) -> list[str]:
     return [
         moment(event.get("received_at")),
         visible(event.get("status")),
-        visible(event.get("source")),
+        _source(event),
         visible(event.get("trust")),
         moment(event.get("at")),
         visible(event.get("error_code")),
     ]
+
+
+def _source(event: dict[str, Any]) -> str:
+    """Name where an event came from; of what was done by hand, whose hand it was."""
+    source = visible(event.get("source"))
+    return f"{source} ({visible(event['by'])})" if event.get("by") else source

@@ -11,6 +11,9 @@ Every error this program raises on purpose.
     │   ├── KeyInFlight             409  the first request with this key is being committed
     │   ├── KeyReused               422  the key came before with another body
     │   ├── NotCancellable          409  the message is past `pending`
+    │   ├── NotUnknown              409  nothing to settle: its outcome is known, or awaited
+    │   ├── UuidTaken               409  Plivo's id belongs to another message
+    │   ├── TextGone                409  the text is no longer kept, so it cannot be sent again
     │   ├── LimitReached            429  our own pace or queue limit
     │   ├── Undecided               500  nobody can say whether the commit happened
     │   ├── OutboxPaused            503  Plivo refuses the account
@@ -120,6 +123,30 @@ class NotCancellable(Refusal):
     http_status = 409
     slug = "not-cancellable"
     title = "Only a pending message can be cancelled"
+
+
+class NotUnknown(Refusal):
+    """The message is not a send whose outcome is unknown, so nobody's word is needed on it."""
+
+    http_status = 409
+    slug = "not-unknown"
+    title = "Only a send whose outcome is unknown can be settled"
+
+
+class UuidTaken(Refusal):
+    """The `MessageUUID` that an operator named is another message's."""
+
+    http_status = 409
+    slug = "uuid-taken"
+    title = "This message_uuid belongs to another message"
+
+
+class TextGone(Refusal):
+    """The text was blanked, so the message cannot be sent again."""
+
+    http_status = 409
+    slug = "text-gone"
+    title = "The text of the message is no longer kept (retention.text)"
 
 
 class LimitReached(Refusal):

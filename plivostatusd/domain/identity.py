@@ -1,4 +1,4 @@
-"""Ids made here: UUIDv7 for messages, refs for callback paths. Pure: randomness is handed in."""
+"""Ids: UUIDv7 for messages and refs for callback paths, made here; Plivo's. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import uuid
 
 REF_BYTES = 16
+_MESSAGE_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _REF = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
@@ -30,3 +31,8 @@ def ref(random: bytes) -> str:
 def is_ref(segment: str) -> bool:
     """Say whether *segment* may stand where a ref stands; another store's may look otherwise."""
     return _REF.fullmatch(segment) is not None
+
+
+def is_message_uuid(text: str) -> bool:
+    """Say whether *text* can be Plivo's name of a message. What cannot must not get into a URL."""
+    return _MESSAGE_UUID.fullmatch(text) is not None

@@ -16,13 +16,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from plivostatusd.domain.identity import is_message_uuid
 from plivostatusd.plivo.answer import Answer, judge_get, judge_list, judge_probe, judge_send
 from plivostatusd.plivo.attempt import CURRENT, Attempt, describe
 from plivostatusd.plivo.call import SendCall
 from plivostatusd.plivo.options import ApiOptions
 from plivostatusd.plivo.outcome import Absent, Finding, Listing, NotSent, Outcome, Probe, Unknown
 from plivostatusd.plivo.query import ListQuery
-from plivostatusd.plivo.record import is_message_uuid
 
 if TYPE_CHECKING:
     from plivostatusd.plivo.client import Client

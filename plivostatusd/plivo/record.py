@@ -96,11 +96,6 @@ def parse(raw: bytes) -> MessageRecord | None:
     )
 
 
-def is_message_uuid(text: str) -> bool:
-    """Say whether *text* can be Plivo's name of a message. What cannot must not get into a URL."""
-    return _UUID.fullmatch(text) is not None
-
-
 def _fields(raw: bytes) -> dict[str, str]:
     """Return the texts and numbers of a JSON object, numbers as they were written."""
     try:

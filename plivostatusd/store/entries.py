@@ -22,15 +22,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from plivostatusd.domain import statuses
-from plivostatusd.domain.errors import KeyReused, LimitReached, NotCancellable
+from plivostatusd.domain.errors import NotCancellable
 from plivostatusd.domain.statuses import Fact
 from plivostatusd.store import folding
 from plivostatusd.store.folding import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from plivostatusd.domain.message import Draft
     from plivostatusd.store.transaction import Transaction
 
 DAY_US: Final = 86_400_000_000
@@ -38,39 +37,6 @@ ENTRIES_PER_JOB: Final = 500
 WAIT_US_MAX: Final = 7 * DAY_US
 """The longest `send.retry_for`: no entry waits longer for its next call, nor for a look at it."""
 STATES: Final = ("pending", "claimed", "unknown")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
-    """A draft with the names it will live under."""
-
-    id: str
-    ref: str
-    draft: Draft
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """Everything that one `POST /send` records, in one transaction or not at all."""
-
-    intents: Sequence[Intent]
-    is_list: bool
-    sent_by: str
-    key: str | None
-    fingerprint: bytes
-    now_us: int
-    steady_us: int
-    queue_max: int
-    per_day: int
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The ids under which a submission lives; *repeated* when its key had been here before."""
-
-    ids: tuple[str, ...]
-    is_list: bool
-    repeated: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,138 +55,9 @@ class Entry:
     first_tried_us: int
 
 
-def _tally(state: str) -> str:
+def tally_of(state: str) -> str:
+    """Name the tally of a state."""
     return f"outbox.{state}"
-
-
-def find_key(transaction: Transaction, scope: str, key: str, fingerprint: bytes) -> Accepted | None:
-    """
-    Find what an Idempotency-Key led to before; None when it is new.
-
-    Raises `KeyReused` when it came with another body.
-    """
-    row = transaction.one(
-        "SELECT fingerprint, is_list, message_ids FROM idempotency WHERE scope = ? AND key = ?",
-        (scope, key),
-    )
-    if row is None:
-        return None
-    if row[0] != fingerprint:
-        raise KeyReused
-    return Accepted(tuple(row[2].split()), bool(row[1]), repeated=True)
-
-
-def accept(transaction: Transaction, submission: Submission) -> Accepted:
-    """
-    Record every intent of *submission*, or find what its key led to before.
-
-    Raises `KeyReused` and `LimitReached`, both before anything is written.
-    """
-    if submission.key is not None:
-        known = find_key(transaction, submission.sent_by, submission.key, submission.fingerprint)
-        if known is not None:
-            return known
-    _check_limits(transaction, submission)
-    for intent in submission.intents:
-        _record(transaction, intent, submission)
-    ids = tuple(intent.id for intent in submission.intents)
-    if submission.key is not None:
-        transaction.execute(
-            "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                submission.sent_by,
-                submission.key,
-                submission.fingerprint,
-                submission.is_list,
-                _spell(submission),
-                submission.now_us,
-            ),
-        )
-    return Accepted(ids, submission.is_list, repeated=False)
-
-
-def _check_limits(transaction: Transaction, submission: Submission) -> None:
-    count = len(submission.intents)
-    if open_count(transaction) + count > submission.queue_max:
-        raise LimitReached("The outbox is full (send.queue_max)", retry_after_s=10)
-    day, rest_us = divmod(submission.now_us, DAY_US)
-    if submission.per_day:
-        row = transaction.one("SELECT n FROM sends_by_day WHERE day = ?", (day,))
-        if (row[0] if row else 0) + count > submission.per_day:
-            until_midnight_s = (DAY_US - rest_us) // 1_000_000 + 1
-            raise LimitReached(
-                "The messages of this day are used up (send.per_day)",
-                retry_after_s=until_midnight_s,
-            )
-    transaction.execute(
-        "INSERT INTO sends_by_day VALUES (?1, ?2) ON CONFLICT (day) DO UPDATE SET n = n + ?2",
-        (day, count),
-    )
-
-
-def _record(transaction: Transaction, intent: Intent, submission: Submission) -> None:
-    draft, now_us = intent.draft, submission.now_us
-    row = transaction.insert(
-        "INSERT INTO messages (id, ref, sender_number, recipient_number, message_body, tag,"
-        " options, sent_by, current_status, created_at, updated_at, room)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending', ?9, ?9, zeroblob(?10))",
-        (
-            intent.id,
-            intent.ref,
-            draft.sender,
-            draft.to,
-            draft.text,
-            draft.tag,
-            json.dumps(draft.options) if draft.options else None,
-            submission.sent_by,
-            now_us,
-            folding.ROOM_BYTES,
-        ),
-    )
-    transaction.execute(
-        "INSERT INTO events (message, status, received_at, source, trust, status_after)"
-        " VALUES (?, 'pending', ?, 'send', 'local', 'pending')",
-        (row, now_us),
-    )
-    transaction.execute(
-        "INSERT INTO outbox (message, state, accepted_at, due_at) VALUES (?1, 'pending', ?2, ?2)",
-        (row, submission.steady_us),
-    )
-    transaction.move(None, statuses.PENDING)
-    transaction.move(None, _tally("pending"))
-
-
-def withdraw(transaction: Transaction, submission: Submission) -> bool:
-    """
-    Take back what a COMMIT that reported an error has written: it was answered 503.
-
-    False when nothing of it is there, which is nearly always.
-    """
-    rows = [
-        message.row
-        for intent in submission.intents
-        if (message := folding.by_ref(transaction, intent.ref)) is not None
-    ]
-    if not rows:
-        return False
-    for row in rows:
-        _forget(transaction, row)
-        transaction.execute("DELETE FROM events WHERE message = ?", (row,))
-        transaction.execute("DELETE FROM messages WHERE row = ?", (row,))
-        transaction.move(statuses.PENDING, None)
-    transaction.execute(
-        "UPDATE sends_by_day SET n = n - ? WHERE day = ?",
-        (len(rows), submission.now_us // DAY_US),
-    )
-    transaction.execute(
-        "DELETE FROM idempotency WHERE scope = ? AND key = ? AND message_ids = ?",
-        (submission.sent_by, submission.key, _spell(submission)),
-    )
-    return True
-
-
-def _spell(submission: Submission) -> str:
-    return " ".join(intent.id for intent in submission.intents)
 
 
 def claim(transaction: Transaction, now_us: int, steady_us: int) -> Entry | int | None:
@@ -238,7 +75,7 @@ def claim(transaction: Transaction, now_us: int, steady_us: int) -> Entry | int 
         " first_tried_at = coalesce(first_tried_at, ?2) WHERE message = ?3",
         (now_us, steady_us, row[0]),
     )
-    transaction.move(_tally("pending"), _tally("claimed"))
+    transaction.move(tally_of("pending"), tally_of("claimed"))
     return _entry(transaction, row[0])
 
 
@@ -266,10 +103,10 @@ def _entry(transaction: Transaction, row: int) -> Entry:
 
 def give_back(transaction: Transaction, row: int) -> bool:
     """Undo a claim that no call followed; False when there is none."""
-    if _state(transaction, row) != "claimed":
+    if state_of(transaction, row) != "claimed":
         return False
     if _was_called_back(transaction, row):
-        _forget(transaction, row)
+        forget(transaction, row)
         return True
     transaction.execute(
         "UPDATE outbox SET state = 'pending', attempts = attempts - 1,"
@@ -277,7 +114,7 @@ def give_back(transaction: Transaction, row: int) -> bool:
         " WHERE message = ?",
         (row,),
     )
-    transaction.move(_tally("claimed"), _tally("pending"))
+    transaction.move(tally_of("claimed"), tally_of("pending"))
     return True
 
 
@@ -285,7 +122,7 @@ def settle_accepted(
     transaction: Transaction, row: int, message_uuid: str, now_us: int
 ) -> tuple[str, ...]:
     """Plivo took it. Remarks for the log come back: duplicate_at_plivo, uuid_of_another."""
-    if _state(transaction, row) != "claimed":
+    if state_of(transaction, row) != "claimed":
         return ()
     message = folding.by_row(transaction, row)
     remark = folding.bind(transaction, message, message_uuid, now_us)
@@ -293,7 +130,7 @@ def settle_accepted(
     aside = remark if remark == folding.DUPLICATE_AT_PLIVO else None
     evidence = Evidence(received_us=now_us, message_uuid=message_uuid, aside=aside)
     folding.add_event(transaction, message, fact, evidence)
-    _forget(transaction, row)
+    forget(transaction, row)
     return (remark,) if remark else ()
 
 
@@ -307,14 +144,14 @@ def settle_refused(  # noqa: PLR0913 - one argument a column
     plivo_error: str | None = None,
 ) -> None:
     """It is not sent and will not be: Plivo said no, or it could not be reached in time."""
-    if _state(transaction, row) != "claimed":
+    if state_of(transaction, row) != "claimed":
         return
-    _refuse(transaction, row, reason, now_us, trust="local" if plivo_status is None else "api")
+    refuse(transaction, row, reason, now_us, trust="local" if plivo_status is None else "api")
     if plivo_status is not None:
         folding.note_refusal(transaction, row, plivo_status, plivo_error)
 
 
-def _refuse(  # noqa: PLR0913 - one argument a column
+def refuse(  # noqa: PLR0913 - one argument a column
     transaction: Transaction,
     row: int,
     reason: str,
@@ -322,11 +159,13 @@ def _refuse(  # noqa: PLR0913 - one argument a column
     *,
     source: statuses.Source = "send",
     trust: statuses.Trust = "local",
+    by: str | None = None,
 ) -> None:
+    """End an entry as refused; *by* is the operator whose word that is."""
     message = folding.by_row(transaction, row)
     fact = Fact(status=statuses.REFUSED, source=source, trust=trust, reason=reason)
-    folding.add_event(transaction, message, fact, Evidence(received_us=now_us))
-    _forget(transaction, row)
+    folding.add_event(transaction, message, fact, Evidence(received_us=now_us, verified_by=by))
+    forget(transaction, row)
 
 
 def settle_unknown(
@@ -338,17 +177,17 @@ def settle_unknown(
     *look_us* is the steady instant from which on Plivo's list may be asked.
     """
     message = folding.by_row(transaction, row)
-    if _state(transaction, row) != "claimed":
+    if state_of(transaction, row) != "claimed":
         return message.status
     fact = Fact(status=statuses.UNKNOWN, source="send", trust="local", reason=reason)
     folding.add_event(transaction, message, fact, Evidence(received_us=now_us))
     if _was_called_back(transaction, row):
-        _forget(transaction, row)
+        forget(transaction, row)
     else:
         transaction.execute(
             "UPDATE outbox SET state = 'unknown', due_at = ? WHERE message = ?", (look_us, row)
         )
-        transaction.move(_tally("claimed"), _tally("unknown"))
+        transaction.move(tally_of("claimed"), tally_of("unknown"))
     return message.status
 
 
@@ -358,16 +197,16 @@ def postpone(transaction: Transaction, row: int, due_us: int) -> bool:
 
     False when Plivo called back on it all the same: then it is settled.
     """
-    state = _state(transaction, row)
+    state = state_of(transaction, row)
     if state != "claimed":
         return state is not None
     if _was_called_back(transaction, row):
-        _forget(transaction, row)
+        forget(transaction, row)
         return False
     transaction.execute(
         "UPDATE outbox SET state = 'pending', due_at = ? WHERE message = ?", (due_us, row)
     )
-    transaction.move(_tally("claimed"), _tally("pending"))
+    transaction.move(tally_of("claimed"), tally_of("pending"))
     return True
 
 
@@ -377,13 +216,13 @@ def found_at_plivo(transaction: Transaction, row: int) -> bool:
 
     A claimed one is left: its call is on its way, and settles it.
     """
-    if _state(transaction, row) in {None, "claimed"}:
+    if state_of(transaction, row) in {None, "claimed"}:
         return False
-    _forget(transaction, row)
+    forget(transaction, row)
     return True
 
 
-def _state(transaction: Transaction, row: int) -> str | None:
+def state_of(transaction: Transaction, row: int) -> str | None:
     """Say how far an entry is; None when it is settled."""
     entry = transaction.one("SELECT state FROM outbox WHERE message = ?", (row,))
     return entry[0] if entry else None
@@ -397,13 +236,14 @@ def _was_called_back(transaction: Transaction, row: int) -> bool:
     return found is not None
 
 
-def _forget(transaction: Transaction, row: int) -> None:
+def forget(transaction: Transaction, row: int) -> None:
+    """Take an entry out of the outbox: it is settled."""
     sql = "DELETE FROM outbox WHERE message = ? RETURNING state"
     for (state,) in transaction.execute(sql, (row,)).fetchall():
-        transaction.move(_tally(state), None)
+        transaction.move(tally_of(state), None)
 
 
-def cancel(transaction: Transaction, message_id: str, now_us: int) -> bool:
+def cancel(transaction: Transaction, message_id: str, now_us: int, by: str) -> bool:
     """
     Cancel a pending message; False when there is no such message.
 
@@ -412,9 +252,9 @@ def cancel(transaction: Transaction, message_id: str, now_us: int) -> bool:
     message = folding.by_id(transaction, message_id)
     if message is None:
         return False
-    if _state(transaction, message.row) != "pending":
+    if state_of(transaction, message.row) != "pending":
         raise NotCancellable
-    _refuse(transaction, message.row, "cancelled", now_us, source="operator")
+    refuse(transaction, message.row, "cancelled", now_us, source="operator", by=by)
     return True
 
 
@@ -447,7 +287,7 @@ def expire(transaction: Transaction, before_us: int, reason: str, now_us: int) -
     )
     rows = [(row, message_id) for row, message_id, at_us in oldest.fetchall() if at_us < before_us]
     for row, _ in rows:
-        _refuse(transaction, row, reason, now_us)
+        refuse(transaction, row, reason, now_us)
     return [message_id for _, message_id in rows]
 
 
@@ -466,7 +306,7 @@ def reset_clock(transaction: Transaction, steady_us: int, drift_us: int) -> None
 
 def open_count(transaction: Transaction) -> int:
     """Count the entries that are not settled."""
-    return sum(transaction.tally(_tally(state)) for state in STATES)
+    return sum(transaction.tally(tally_of(state)) for state in STATES)
 
 
 def hold(transaction: Transaction, why: str | None) -> None:

@@ -29,7 +29,7 @@ _LATEST: Final = 2**63 - 1
 
 _EVENT = (
     "e.row AS cursor, e.status, e.sequence, e.at, e.received_at, e.trust, e.source, e.error_code,"
-    " e.reason, e.aside"
+    " e.reason, e.aside, e.verified_by"
 )
 
 

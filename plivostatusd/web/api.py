@@ -15,6 +15,7 @@ from plivostatusd.web.operations import (
     StatsHandler,
 )
 from plivostatusd.web.sends import SendHandler
+from plivostatusd.web.settle import SettleHandler
 
 
 def application(services: Services) -> Application:
@@ -25,6 +26,7 @@ def application(services: Services) -> Application:
             (r"/messages", MessagesHandler),
             (r"/messages/([0-9A-Za-z-]{1,64})", MessageHandler),
             (r"/messages/([0-9A-Za-z-]{1,64})/cancel", CancelHandler),
+            (r"/messages/([0-9A-Za-z-]{1,64})/settle", SettleHandler),
             (r"/events", EventsHandler),
             (r"/outbox/(hold|release)", HoldHandler),
             (r"/health", HealthHandler),

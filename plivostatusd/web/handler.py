@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
+from plivostatusd.domain import message
 from plivostatusd.domain.errors import BadSend, Refusal
 from plivostatusd.host.peer import peer_of
 from plivostatusd.log import get_logger
@@ -159,6 +160,20 @@ class Handler(RequestHandler):
         if self._body_bytes > BODY_BYTES_MAX:
             raise BodyTooLarge
         return bytes(self._body)
+
+    def fields(self) -> message.Fields:
+        """
+        Read the body as its sender meant it: what begins with `{` is JSON, whatever its type says.
+
+        Raises `BadSend` and `BodyTooLarge`.
+        """
+        media_type = self.request.headers.get("Content-Type", "").lower()
+        is_json = media_type.partition(";")[0].strip().endswith("json")
+        if is_json or self.body.lstrip()[:1] == b"{":
+            return message.fields_of_json(self.body)
+        if media_type.startswith("multipart/"):
+            raise BadSend((("body", "expected JSON or a form: curl's -d, not its -F"),))
+        return message.fields_of_form(self.body)
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
         """Answer; while the daemon stops, the connection is not kept for another request."""

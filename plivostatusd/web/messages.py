@@ -17,7 +17,7 @@ _CURSOR: Final = re.compile(r"(\d{1,18})\.(\d{1,18})", re.ASCII)
 _FINAL: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
-class _OneMessage(Handler):
+class OneMessage(Handler):
     """Answers with one message and its history."""
 
     async def reply_with(self, message_id: str) -> None:
@@ -31,7 +31,7 @@ class _OneMessage(Handler):
         self.reply(shapes.message(record, events, pending_reason=why))
 
 
-class MessageHandler(_OneMessage):
+class MessageHandler(OneMessage):
     """`GET /messages/{id}`."""
 
     async def get(self, message_id: str) -> None:
@@ -40,7 +40,7 @@ class MessageHandler(_OneMessage):
         await self.reply_with(message_id)
 
 
-class CancelHandler(_OneMessage):
+class CancelHandler(OneMessage):
     """`POST /messages/{id}/cancel`, for operators."""
 
     is_for_operators = True

@@ -13,8 +13,8 @@ from plivostatusd.web.handler import Handler, NotFound, seconds
 from plivostatusd.web.problems import MEDIA_TYPE, problem
 
 if TYPE_CHECKING:
-    from plivostatusd.store.entries import Accepted
     from plivostatusd.store.reader import Record
+    from plivostatusd.store.submissions import Accepted
 
 log = get_logger()
 
@@ -30,8 +30,7 @@ class SendHandler(Handler):
         query = self.query("wait")
         wait_s = seconds(query, "wait", self.services.wait_s, WAIT_S_MAX)
         key = self._key()
-        fields = _fields(self.body, self.request.headers.get("Content-Type", ""))
-        request = message.parse(fields, default_sender=self.services.default_sender)
+        request = message.parse(self.fields(), default_sender=self.services.default_sender)
         outbox = self.services.outbox
         accepted = await outbox.accept(request, sent_by=self.asker.name, key=key)
         log.debug(
@@ -89,13 +88,3 @@ class SendHandler(Handler):
         if record is None:  # retention is shorter than the life of an Idempotency-Key
             raise NotFound
         return record
-
-
-def _fields(body: bytes, content_type: str) -> message.Fields:
-    """Read a body as its sender meant it: what begins with `{` is JSON, whatever its type says."""
-    is_json = content_type.partition(";")[0].strip().lower().endswith("json")
-    if is_json or body.lstrip()[:1] == b"{":
-        return message.fields_of_json(body)
-    if content_type.lower().startswith("multipart/"):
-        raise BadSend((("body", "expected JSON or a form: curl's -d, not its -F"),))
-    return message.fields_of_form(body)

@@ -44,6 +44,7 @@ def message(
         "mcc": record["mcc"],
         "mnc": record["mnc"],
         "sent_by": record["sent_by"],
+        "resend_of": record["resend_of"],
         "created_at": instant(record["created_at"]),
         "updated_at": instant(record["updated_at"]),
     }
@@ -66,6 +67,8 @@ def event(record: Record) -> dict[str, Any]:
     for name in ("reason", "aside"):
         if record[name] is not None:
             shaped[name] = record[name]
+    if record["source"] == "operator":
+        shaped["by"] = record["verified_by"]
     return shaped
 
 

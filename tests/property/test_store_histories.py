@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from plivostatusd.domain.errors import NotCancellable, ReplayRefused, UnknownRef
-from plivostatusd.store import database, entries, pruning, receipts
+from plivostatusd.store import database, entries, pruning, receipts, submissions
 from plivostatusd.store.entries import Entry
 from plivostatusd.store.transaction import Transaction
 from tests.unit.store_place import (
@@ -104,7 +104,7 @@ class Histories(RuleBasedStateMachine):
             sender="+14155551212" if names_sender else None,
             now_us=self.now_us,
         )
-        self.run(lambda tx: entries.accept(tx, given))
+        self.run(lambda tx: submissions.accept(tx, given))
         self.refs += [intent.ref for intent in given.intents]
         self.ids += [intent.id for intent in given.intents]
         found = self.run(*[lambda tx: entries.claim(tx, self.now_us, self.now_us)] * claims)
@@ -166,7 +166,7 @@ class Histories(RuleBasedStateMachine):
     def cancel(self, data: st.DataObject) -> None:
         """Cancel by hand."""
         message_id = data.draw(st.sampled_from(self.ids))
-        self.run(lambda tx: entries.cancel(tx, message_id, self.now_us))
+        self.run(lambda tx: entries.cancel(tx, message_id, self.now_us, "root"))
 
     @rule()
     def start_again(self) -> None:
@@ -182,8 +182,8 @@ class Histories(RuleBasedStateMachine):
     def take_back(self) -> None:
         """Take a send back whose COMMIT failed."""
         given = submission(now_us=self.now_us, key="k")
-        self.run(lambda tx: entries.accept(tx, given))
-        self.run(lambda tx: entries.withdraw(tx, given))
+        self.run(lambda tx: submissions.accept(tx, given))
+        self.run(lambda tx: submissions.withdraw(tx, given))
 
     @rule()
     def forget(self) -> None:
@@ -196,7 +196,7 @@ class Histories(RuleBasedStateMachine):
         """Lose a batch."""
         self.connection.execute("BEGIN IMMEDIATE")
         transaction = Transaction(self.connection)
-        entries.accept(transaction, submission(now_us=self.now_us))
+        submissions.accept(transaction, submission(now_us=self.now_us))
         try:
             insert_fact(transaction, "bad", None)
         except sqlite3.IntegrityError:

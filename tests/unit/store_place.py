@@ -21,10 +21,10 @@ from plivostatusd.domain import callback, identity
 from plivostatusd.domain.message import Draft
 from plivostatusd.domain.statuses import Fact, fold
 from plivostatusd.store import database, receipts
-from plivostatusd.store.entries import Accepted, Intent, Submission, accept
 from plivostatusd.store.handle import Handle
 from plivostatusd.store.reader import Reader
 from plivostatusd.store.receipts import Arrival, Recorded
+from plivostatusd.store.submissions import Accepted, Intent, Submission, accept
 from plivostatusd.store.transaction import Transaction
 from plivostatusd.store.writer import Writer
 

@@ -1,4 +1,4 @@
-"""`hold`, `release`, `cancel`: what an operator does by hand."""
+"""`hold`, `release`, `cancel`, `settle`: what an operator does by hand."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.test_ctl_daemon import always, problem, run, serving
+
+UUID = "b795906a-8a79-11ec-9bd3-0242ac110003"
 
 
 def test_hold_and_release(tmp_path: Path) -> None:
@@ -44,7 +46,38 @@ def test_cancel(tmp_path: Path) -> None:
     assert "plivostatusctl: no such message (404)\n" == ended[2].err
 
 
-@pytest.mark.parametrize("words", [("hold",), ("release",), ("cancel", "0192 x")])
+@pytest.mark.parametrize(
+    ("words", "status"), [(["--sent", UUID], "queued"), (["--not-sent"], "refused")]
+)
+def test_settle(tmp_path: Path, words: list[str], status: str) -> None:
+    """A send whose outcome is unknown is settled, once."""
+    with serving("unix", tmp_path) as daemon:
+        message = daemon.add_message(status="unknown")
+        ended = [run("settle", *daemon.options, message["id"], *words) for _ in range(2)]
+    assert [0, 1] == [one.status for one in ended]
+    assert f"{message['id']}  {status}\n" == ended[0].out
+    assert "409" in ended[1].err
+
+
+def test_settle_by_sending_again(tmp_path: Path) -> None:
+    """Of a message that is sent again, the new one is shown."""
+    with serving("unix", tmp_path) as daemon:
+        message = daemon.add_message(status="unknown")
+        ended = run("settle", "--send-again", *daemon.options, message["id"], "--json")
+    assert message["id"] == ended.json["resend_of"]
+    assert ("pending", True) == (ended.json["status"], ended.json["id"] != message["id"])
+
+
+@pytest.mark.parametrize("words", [[], ["--sent", UUID, "--not-sent"], ["--sent"]])
+def test_settle_wants_one_word(tmp_path: Path, words: list[str]) -> None:
+    """No word, two words, or half a one is a wrong command line."""
+    assert 64 == run("settle", "x", *words).status
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("hold",), ("release",), ("cancel", "0192 x"), ("settle", "--sent", UUID, "0192 x")],
+)
 @pytest.mark.parametrize("transport", ["tcp", "unix"])
 def test_without_rights(tmp_path: Path, transport: str, words: tuple[str, ...]) -> None:
     """Without the rights for it the line to type is named, with the socket that serves it."""

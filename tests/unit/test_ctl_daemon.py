@@ -262,9 +262,20 @@ class Daemon:
         message = self.messages.get(asked.path.split("/")[2])
         if message is None:
             return problem(404, "no such message")
+        if asked.path.endswith("/settle"):
+            return self._settle(message, asked.json)
         if message["status"] != "pending":
             return problem(409, "only a pending message can be cancelled")
         self.add_event(message, "refused")
+        return Answer(200, message)
+
+    def _settle(self, message: dict[str, Any], said: dict[str, str]) -> Answer:
+        if message["status"] != "unknown":
+            return problem(409, "only a send whose outcome is unknown can be settled")
+        statuses = {"sent": "queued", "not-sent": "refused", "send-again": "refused"}
+        self.add_event(message, statuses[said["outcome"]])
+        if said["outcome"] == "send-again":
+            message = self.add_message(status="pending", resend_of=message["id"])
         return Answer(200, message)
 
 

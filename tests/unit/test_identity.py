@@ -58,3 +58,25 @@ def test_ref() -> None:
 def test_what_may_stand_for_a_ref(segment: str, *, is_one: bool) -> None:
     """A ref is a short path segment that needs no escape."""
     assert is_one == identity.is_ref(segment)
+
+
+UUID = "b795906a-8a79-11ec-9bd3-0242ac110003"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (UUID, True),
+        (UUID.upper(), True),
+        ("", False),
+        ("..", False),
+        (f"{UUID}/", False),
+        (f"{UUID}\n", False),
+        (f" {UUID}", False),
+        ("\ud800", False),
+        ("uuid-1", False),
+    ],
+)
+def test_what_can_name_a_message(text: str, expected: bool) -> None:
+    """Only a UUID, and nothing around it, can get into the path of a question."""
+    assert expected == identity.is_message_uuid(text)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plivostatusd.domain.statuses import Fact
-from plivostatusd.plivo.record import MessageRecord, is_message_uuid, parse
+from plivostatusd.plivo.record import MessageRecord, parse
 
 UUID = "b48d95dc-e3ac-11eb-a9c2-0242ac110005"
 # The example of Plivo's page on retrieving a message, with the times that newer records have.
@@ -194,22 +194,3 @@ def test_repr_shows_no_number() -> None:
     assert UUID in repr(RECORD)
     for private in ("7087654321", "2401234567", "resource_uri"):
         assert private not in repr(RECORD)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (UUID, True),
-        (UUID.upper(), True),
-        ("", False),
-        ("..", False),
-        (f"{UUID}/", False),
-        (f"{UUID}\n", False),
-        (f" {UUID}", False),
-        ("\ud800", False),
-        ("uuid-1", False),
-    ],
-)
-def test_what_can_name_a_message(text: str, expected: bool) -> None:
-    """Only a UUID, and nothing around it, can get into the path of a question."""
-    assert expected == is_message_uuid(text)

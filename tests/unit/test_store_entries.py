@@ -10,7 +10,7 @@ import pytest
 
 from plivostatusd.domain.errors import KeyReused, LimitReached, NotCancellable
 from plivostatusd.domain.statuses import Fact
-from plivostatusd.store import entries, folding
+from plivostatusd.store import entries, folding, submissions
 from plivostatusd.store.entries import DAY_US, Entry
 from plivostatusd.store.folding import Evidence
 from tests.unit.store_place import SECOND_US, START_US, Place, opened, submission, uuid
@@ -258,13 +258,13 @@ async def test_cancelled(tmp_path: Path) -> None:
     """A pending message is cancelled by any of its names; afterwards there is nothing to cancel."""
     async with opened(tmp_path) as place:
         accepted = await place.accept(submission())
-        assert await do(place, entries.cancel, accepted.ids[0], START_US)
+        assert await do(place, entries.cancel, accepted.ids[0], START_US, "root")
         message = await place.reader.message(accepted.ids[0])
         assert message is not None
         assert ("refused", "cancelled") == (message["current_status"], message["reason"])
         with pytest.raises(NotCancellable):
-            await do(place, entries.cancel, accepted.ids[0], START_US)
-        assert not await do(place, entries.cancel, "nobody", START_US)
+            await do(place, entries.cancel, accepted.ids[0], START_US, "root")
+        assert not await do(place, entries.cancel, "nobody", START_US, "root")
 
 
 async def test_too_late_to_cancel(tmp_path: Path) -> None:
@@ -272,10 +272,10 @@ async def test_too_late_to_cancel(tmp_path: Path) -> None:
     async with opened(tmp_path) as place:
         entry = await claimed(place)
         with pytest.raises(NotCancellable):
-            await do(place, entries.cancel, entry.id, START_US)
+            await do(place, entries.cancel, entry.id, START_US, "root")
         await do(place, entries.settle_unknown, entry.row, "lost", START_US, START_US)
         with pytest.raises(NotCancellable):
-            await do(place, entries.cancel, entry.id, START_US)
+            await do(place, entries.cancel, entry.id, START_US, "root")
 
 
 async def test_recover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,8 +331,8 @@ async def test_withdraw(tmp_path: Path) -> None:
         void = submission(to=PEOPLE, key="k", now_us=NOON_US)
         await place.accept(kept)
         await place.accept(void)
-        assert await do(place, entries.withdraw, void)
-        assert not await do(place, entries.withdraw, void)
+        assert await do(place, submissions.withdraw, void)
+        assert not await do(place, submissions.withdraw, void)
         assert [kept.intents[0].id] == place.rows("SELECT id FROM messages")
         assert [1] == place.rows("SELECT n FROM sends_by_day")
         again = await place.accept(submission(key="k", now_us=NOON_US))
@@ -345,7 +345,7 @@ async def test_a_repeat_is_not_withdrawn(tmp_path: Path) -> None:
         first = await place.accept(submission(key="k"))
         repeat = submission(key="k")
         await place.accept(repeat)
-        assert not await do(place, entries.withdraw, repeat)
+        assert not await do(place, submissions.withdraw, repeat)
         again = await place.accept(submission(key="k"))
         assert (first.ids, True) == (again.ids, again.repeated)
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from plivostatusd.store import entries, pruning
+from plivostatusd.store import entries, pruning, submissions
 from tests.unit.store_place import START_US, Place, opened, submission, uuid
 
 LATER_US = START_US + 10
@@ -35,11 +35,11 @@ async def live(place: Place) -> None:
     await do(entries.settle_unknown, rows[2], "lost", LATER_US, LATER_US)
     await do(entries.postpone, rows[3], LATER_US)
     await do(entries.give_back, rows[4])
-    await do(entries.cancel, sends[4].intents[0].id, LATER_US)
+    await do(entries.cancel, sends[4].intents[0].id, LATER_US, "root")
     await place.record(message_uuid=uuid(2), status="sent", ref=sends[0].intents[0].ref)
     await place.record(message_uuid=uuid(3), status="sent", ref=sends[2].intents[0].ref)
     await place.record(message_uuid=None, status="sent")
-    await do(entries.withdraw, sends[5])
+    await do(submissions.withdraw, sends[5])
     await do(entries.claim, LATER_US, LATER_US)
     await do(entries.recover, LATER_US, LATER_US)
     await do(entries.expire, LATER_US, "too old", LATER_US)

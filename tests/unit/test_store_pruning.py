@@ -59,7 +59,7 @@ async def test_a_text_is_blanked_once_it_is_settled(tmp_path: Path) -> None:
     async with opened(tmp_path) as place:
         late = (await place.accept(submission(text="late"))).ids[0]
         await all_steps(place, pruning.blank_texts, LATER_US)
-        await place.writer.submit(lambda tx: entries.cancel(tx, late, LATER_US))
+        await place.writer.submit(lambda tx: entries.cancel(tx, late, LATER_US, "root"))
         await all_steps(place, pruning.blank_texts, LATER_US)
         assert [None] == place.rows("SELECT message_body FROM messages")
 

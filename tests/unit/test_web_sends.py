@@ -56,7 +56,7 @@ MESSAGE: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("from", "to", "text", "status", "created_at", "updated_at"), str),
     **dict.fromkeys(("tag", "initial_status", "status_timestamp", "error_code"), (str, type(None))),
     **dict.fromkeys(("error", "reason", "final_by", "amount", "mcc"), (str, type(None))),
-    **dict.fromkeys(("mnc", "sent_by"), (str, type(None))),
+    **dict.fromkeys(("mnc", "sent_by", "resend_of"), (str, type(None))),
     **dict.fromkeys(("final", "conflict", "duplicate_at_plivo"), bool),
     "units": (int, type(None)),
 }

@@ -15,6 +15,7 @@ leaves the message `unknown` for a callback, or an operator, to settle.
     gate      whether Plivo may be called: the pause and the operator's hold
     probing   while Plivo refuses the account: asks whether it still does
     backlog   what the last process left, and what waited too long
+    settling  what an operator says of sends whose outcome is unknown
 """
 
 from plivostatusd.flows.outbox.outbox import Outbox

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from plivostatusd.domain import identity
 from plivostatusd.domain.errors import KeyInFlight, OutboxPaused
-from plivostatusd.store import entries
-from plivostatusd.store.entries import Accepted, Intent, Submission
+from plivostatusd.store import submissions
+from plivostatusd.store.submissions import Accepted, Intent, Submission
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from plivostatusd.domain.message import Request
+    from plivostatusd.domain.message import Draft, Request
     from plivostatusd.flows.outbox.answers import Answers
     from plivostatusd.flows.outbox.gate import Gate
     from plivostatusd.flows.outbox.terms import Terms
@@ -57,7 +57,13 @@ class Intake:
             raise KeyInFlight
         if self._gate.paused is not None:
             return await self._known(request, sent_by, key, self._gate.paused)
-        submission = self._submission(request, sent_by, key)
+        submission = self.submission(
+            request.drafts,
+            is_list=request.is_list,
+            sent_by=sent_by,
+            key=key,
+            fingerprint=request.fingerprint,
+        )
         ids = [intent.id for intent in submission.intents]
         self._answers.expect(ids)
         try:
@@ -71,8 +77,8 @@ class Intake:
 
     def _submit(self, submission: Submission) -> asyncio.Future[Accepted]:
         future = self._writer.submit(
-            lambda tx: entries.accept(tx, submission),
-            undo=lambda tx: entries.withdraw(tx, submission),
+            lambda tx: submissions.accept(tx, submission),
+            undo=lambda tx: submissions.withdraw(tx, submission),
         )
         # At its end, however it ends: a caller may be gone by then, and the intent stays.
         future.add_done_callback(lambda _: self._committed())
@@ -88,13 +94,22 @@ class Intake:
         """While the outbox is paused only a key that was here before gets an answer."""
         if key is not None:
             known: Accepted | None = await self._writer.submit(
-                lambda tx: entries.find_key(tx, sent_by, key, request.fingerprint)
+                lambda tx: submissions.find_key(tx, sent_by, key, request.fingerprint)
             )
             if known is not None:
                 return known
         raise OutboxPaused(reason, retry_after_s=int(self._probe_every_s))
 
-    def _submission(self, request: Request, sent_by: str, key: str | None) -> Submission:
+    def submission(
+        self,
+        drafts: Sequence[Draft],
+        *,
+        is_list: bool,
+        sent_by: str,
+        key: str | None = None,
+        fingerprint: bytes = b"",
+    ) -> Submission:
+        """Name the messages that *drafts* become, under the limits of this moment."""
         now_us = self._now_us()
         intents = [
             Intent(
@@ -102,14 +117,14 @@ class Intake:
                 ref=identity.ref(os.urandom(identity.REF_BYTES)),
                 draft=draft,
             )
-            for draft in request.drafts
+            for draft in drafts
         ]
         return Submission(
             intents=intents,
-            is_list=request.is_list,
+            is_list=is_list,
             sent_by=sent_by,
             key=key,
-            fingerprint=request.fingerprint,
+            fingerprint=fingerprint,
             now_us=now_us,
             steady_us=self._steady_us(),
             queue_max=self.terms.queue_max,

@@ -14,6 +14,7 @@ from plivostatusd.flows.outbox.intake import Intake
 from plivostatusd.flows.outbox.ledger import Ledger
 from plivostatusd.flows.outbox.pace import Pace
 from plivostatusd.flows.outbox.probing import Probing
+from plivostatusd.flows.outbox.settling import Settling
 from plivostatusd.flows.outbox.stories import Stories
 from plivostatusd.log import get_logger
 from plivostatusd.store import entries
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from plivostatusd.domain.message import Request
     from plivostatusd.flows.outbox.terms import Api, Gauges, Terms
+    from plivostatusd.store.submissions import Accepted
     from plivostatusd.store.transaction import Transaction
     from plivostatusd.store.writer import Writer
 
@@ -40,7 +42,11 @@ HELD_HINT: Final = (
 
 
 class Outbox:
-    """Takes sends, and calls Plivo at its own pace. Made and used on the event loop."""
+    """
+    Takes sends, and calls Plivo at its own pace. Made and used on the event loop.
+
+    `settling` writes down what an operator says of sends whose outcome is unknown.
+    """
 
     def __init__(  # noqa: PLR0913 - it is composed of these, once, by the daemon
         self,
@@ -104,6 +110,7 @@ class Outbox:
             probe_every_s=probe_every_s,
             committed=self._look,
         )
+        self.settling = Settling(writer, self._intake, now_us=now_us, committed=self._look)
 
     def _look(self) -> None:
         self._dispatch.look()
@@ -147,7 +154,7 @@ class Outbox:
 
         self._stories.begin(close())
 
-    async def accept(self, request: Request, *, sent_by: str, key: str | None) -> entries.Accepted:
+    async def accept(self, request: Request, *, sent_by: str, key: str | None) -> Accepted:
         """
         Record a send's intents; what comes back is committed.
 
@@ -175,7 +182,9 @@ class Outbox:
     async def cancel(self, message_id: str, *, by: str) -> bool:
         """Cancel a pending message; False when there is none. Raises `NotCancellable`."""
         now_us = self._now_us()
-        found: bool = await self._writer.submit(lambda tx: entries.cancel(tx, message_id, now_us))
+        found: bool = await self._writer.submit(
+            lambda tx: entries.cancel(tx, message_id, now_us, by)
+        )
         if found:
             log.info("send_cancelled", message_id=message_id, by=by)
             self._answers.tell(message_id)

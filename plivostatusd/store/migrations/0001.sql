@@ -69,7 +69,7 @@ CREATE TABLE events (
     status_after  TEXT,                                    -- the message's status once this was folded in
     aside         TEXT,                                    -- not null: kept, and takes no part in the fold
     message_uuid  TEXT,                                    -- the MessageUUID that the event bore
-    verified_by   TEXT,                                    -- the key's name
+    verified_by   TEXT,                                    -- the key's name; of an operator's word, whose it is
     nonces        TEXT,                                    -- every nonce of the request, separated by blanks
     digest        BLOB,                                    -- method, raw target and raw body, hashed
     raw           BLOB                                     -- request line, signature headers, body
