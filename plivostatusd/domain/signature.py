@@ -253,6 +253,11 @@ def _offered(request: Signed, family: str) -> tuple[list[bytes], str | None]:
     return [given for given in offered if given], nonce if NONCE.fullmatch(nonce) else None
 
 
+def offers_v3(request: Signed) -> bool:
+    """Say whether a request bears a signature of the V3 family, good or bad."""
+    return bool(_offered(request, "v3")[0])
+
+
 def _why_not(request: Signed) -> str:
     families = [_offered(request, family) for family in ("v3", "v2")]
     if not any(offered for offered, _ in families):

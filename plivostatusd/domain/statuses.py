@@ -168,6 +168,16 @@ class Fold:
         return len(outcomes) > 1
 
     @property
+    def contested(self) -> bool:
+        """Say whether outcomes contradict each other, and nobody who overrules has spoken yet."""
+        return self.conflict and self._winner.source not in _OVERRULING
+
+    @property
+    def doubted(self) -> bool:
+        """Say whether an outcome rests on signatures alone that do not cover what was said."""
+        return self._winner.trust == "url-only" and rank(self.status) >= RANK_OUTCOME
+
+    @property
     def final_by(self) -> str | None:
         """`status`, or `silence` for a `sent` that stayed the last word; None while it is open."""
         if rank(self.status) >= RANK_OUTCOME or self.status == REFUSED:
