@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING, Any, Final
 from plivostatusd.domain import statuses
 from plivostatusd.domain.errors import NotCancellable
 from plivostatusd.domain.statuses import Fact
-from plivostatusd.store import folding
+from plivostatusd.store import asks, binding, folding, watching
 from plivostatusd.store.folding import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from plivostatusd.store.folding import Found
     from plivostatusd.store.transaction import Transaction
 
 DAY_US: Final = 86_400_000_000
@@ -120,18 +121,50 @@ def give_back(transaction: Transaction, row: int) -> bool:
 
 def settle_accepted(
     transaction: Transaction, row: int, message_uuid: str, now_us: int
-) -> tuple[str, ...]:
-    """Plivo took it. Remarks for the log come back: duplicate_at_plivo, uuid_of_another."""
+) -> str | None:
+    """Plivo took it; a remark for the log comes back, as `bind` gives it."""
     if state_of(transaction, row) != "claimed":
-        return ()
+        return None
     message = folding.by_row(transaction, row)
-    remark = folding.bind(transaction, message, message_uuid, now_us)
+    remark = bind(transaction, message, message_uuid, now_us)
     fact = Fact(status=statuses.QUEUED, source="send", trust="api")
-    aside = remark if remark == folding.DUPLICATE_AT_PLIVO else None
+    aside = remark if remark == binding.DUPLICATE_AT_PLIVO else None
     evidence = Evidence(received_us=now_us, message_uuid=message_uuid, aside=aside)
     folding.add_event(transaction, message, fact, evidence)
     forget(transaction, row)
-    return (remark,) if remark else ()
+    return remark
+
+
+def bind(
+    transaction: Transaction,
+    message: Found,
+    message_uuid: str,
+    now_us: int,
+    *,
+    spare_id: str | None = None,
+) -> str | None:
+    """Say that *message* is Plivo's *message_uuid*, on proof; a remark for the log comes back."""
+    bound = binding.bind(transaction, message, message_uuid, now_us, spare_id=spare_id)
+    if bound.freed is not None:
+        _reopen(transaction, bound.freed.row)
+    return bound.remark
+
+
+def _reopen(transaction: Transaction, row: int) -> None:
+    """Look again for a send that was believed to be another one: it is not settled after all."""
+    found = transaction.one(
+        "SELECT created_at, (SELECT max(received_at) FROM events WHERE message = row"
+        " AND status = 'unknown' AND source = 'send') FROM messages WHERE row = ?",
+        (row,),
+    )
+    if found is None or found[1] is None or state_of(transaction, row) is not None:
+        return
+    transaction.execute(
+        "INSERT INTO outbox (message, state, accepted_at, due_at, attempts, first_tried_at,"
+        " claimed_at) VALUES (?1, 'unknown', ?2, ?3, 1, ?3, ?3)",
+        (row, *found),
+    )
+    transaction.move(None, tally_of("unknown"))
 
 
 def settle_refused(  # noqa: PLR0913 - one argument a column
@@ -166,6 +199,15 @@ def refuse(  # noqa: PLR0913 - one argument a column
     fact = Fact(status=statuses.REFUSED, source=source, trust=trust, reason=reason)
     folding.add_event(transaction, message, fact, Evidence(received_us=now_us, verified_by=by))
     forget(transaction, row)
+
+
+def refuse_unknown(transaction: Transaction, message_id: str, now_us: int) -> None:
+    """Give up on a send whose outcome nobody found out, as the configuration says."""
+    message = folding.by_id(transaction, message_id)
+    if message is not None and state_of(transaction, message.row) == "unknown":
+        reason = "nobody could find out whether Plivo took it"
+        by = "send.unknown_then"
+        refuse(transaction, message.row, reason, now_us, source="operator", by=by)
 
 
 def settle_unknown(
@@ -238,6 +280,7 @@ def _was_called_back(transaction: Transaction, row: int) -> bool:
 
 def forget(transaction: Transaction, row: int) -> None:
     """Take an entry out of the outbox: it is settled."""
+    watching.catch_up(transaction, row)
     sql = "DELETE FROM outbox WHERE message = ? RETURNING state"
     for (state,) in transaction.execute(sql, (row,)).fetchall():
         transaction.move(tally_of(state), None)
@@ -297,10 +340,17 @@ def reset_clock(transaction: Transaction, steady_us: int, drift_us: int) -> None
 
     *drift_us* is what lies between the two clocks; nothing can be due further ahead than any wait.
     """
+    if abs(drift_us) > asks.DRIFT_US_MIN:
+        transaction.execute(
+            "UPDATE outbox SET accepted_at = accepted_at + ?1, due_at = due_at + ?1,"
+            " first_tried_at = first_tried_at + ?1",
+            (drift_us,),
+        )
     transaction.execute(
-        "UPDATE outbox SET accepted_at = min(accepted_at + ?1, ?2), due_at = min(due_at + ?1, ?3),"
-        " first_tried_at = min(first_tried_at + ?1, ?2)",
-        (drift_us, steady_us, steady_us + WAIT_US_MAX),
+        "UPDATE outbox SET accepted_at = min(accepted_at, ?1), due_at = min(due_at, ?2),"
+        " first_tried_at = min(first_tried_at, ?1)"
+        " WHERE accepted_at > ?1 OR due_at > ?2 OR first_tried_at > ?1",
+        (steady_us, steady_us + WAIT_US_MAX),
     )
 
 

@@ -15,16 +15,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from plivostatusd.domain.asking import CONTESTED
 from plivostatusd.domain.statuses import Fact, Fold, fold
+from plivostatusd.store import asks
 
 if TYPE_CHECKING:
     from plivostatusd.store.transaction import Row, Transaction
 
 ROOM_BYTES: Final = 256
 """For what is learnt of a send: UUID, statuses, price, network, and Plivo's words on a refusal."""
-
-DUPLICATE_AT_PLIVO: Final = "duplicate_at_plivo"
-UUID_OF_ANOTHER: Final = "uuid_of_another"
 
 # In the order of Fact's fields.
 _FACTS = """
@@ -68,7 +67,7 @@ _FILL_IN = """
 UPDATE messages
 SET {} = ?1, room = zeroblob(max(0, length(room) - length(CAST(?1 AS BLOB)))) WHERE row = ?2
 """
-_BIND = _FILL_IN.format("message_uuid")
+_LEARN_UUID = _FILL_IN.format("message_uuid")
 _LEARN_SENDER = _FILL_IN.format("sender_number")
 _NOTE_ERROR = _FILL_IN.format("plivo_error")
 _NOTE_STATUS = _FILL_IN.format("plivo_status")
@@ -76,7 +75,11 @@ _NOTE_STATUS = _FILL_IN.format("plivo_status")
 
 @dataclass(slots=True)
 class Found:
-    """A message's row as a job needs it. *is_ours*: we sent it, so it has a ref."""
+    """
+    A message's row as a job needs it. *is_ours*: we sent it, so it has a ref.
+
+    *whole* is set once it was folded in this job.
+    """
 
     row: int
     id: str
@@ -84,6 +87,7 @@ class Found:
     status: str
     is_ours: bool
     sender: str | None
+    whole: Fold | None = None
 
 
 @dataclass(slots=True, kw_only=True)  # not frozen: one a callback, made in half the time
@@ -114,6 +118,11 @@ def by_uuid(transaction: Transaction, message_uuid: str) -> Found | None:
     return _found(transaction.one(_BY_UUID, (message_uuid,)))
 
 
+def find_row(transaction: Transaction, row: int) -> Found | None:
+    """Find a message by its row, which may be gone."""
+    return _found(transaction.one(_BY_ROW, (row,)))
+
+
 def by_row(transaction: Transaction, row: int) -> Found:
     """Find a message that is known to exist."""
     return Found(*transaction.execute(_BY_ROW, (row,)).fetchone())
@@ -123,6 +132,16 @@ def by_id(transaction: Transaction, message_id: str) -> Found | None:
     """Find a message by our id, an alias of it, or Plivo's id."""
     found = transaction.one(_BY_ID, (message_id,))
     return _found(found) or by_uuid(transaction, message_id)
+
+
+def heard_us(transaction: Transaction, message: Found) -> int:
+    """Say when we first heard the status that *message* has."""
+    (first_us,) = transaction.execute(
+        "SELECT coalesce(min(received_at), 0) FROM events"
+        " WHERE message = ? AND coalesce(status, 'queued') = ? AND aside IS NULL",
+        (message.row, message.status),
+    ).fetchone()
+    return int(first_us)
 
 
 def facts_of(transaction: Transaction, row: int) -> Fold:
@@ -138,7 +157,18 @@ def make(
     evidence: Evidence,
 ) -> tuple[Found, int]:
     """Make the row of a message of which *fact* is the first we hear; its event's cursor, too."""
-    whole = fold([fact])
+    message = make_row(transaction, message_id, recipient, fold([fact]), evidence)
+    return message, _write_event(transaction, message.row, message.status, fact, evidence)
+
+
+def make_row(
+    transaction: Transaction,
+    message_id: str,
+    recipient: str | None,
+    whole: Fold,
+    evidence: Evidence,
+) -> Found:
+    """Make the row of a message that is not ours, of which *whole* is known."""
     row = transaction.insert(
         _INSERT_MESSAGE,
         (
@@ -151,18 +181,16 @@ def make(
             evidence.received_us,
         ),
     )
-    status = whole.status
-    transaction.move(None, status)
-    cursor = _write_event(transaction, row, status, fact, evidence)
-    message = Found(
+    transaction.move(None, whole.status)
+    return Found(
         row=row,
         id=message_id,
         message_uuid=evidence.message_uuid,
-        status=status,
+        status=whole.status,
         is_ours=False,
         sender=evidence.sender,
+        whole=whole,
     )
-    return message, cursor
 
 
 def add_event(
@@ -178,7 +206,7 @@ def add_event(
     if evidence.aside is None:
         whole = facts_of(transaction, message.row) | fold([fact])
         _update(transaction, message, whole, evidence.received_us)
-        _learn_sender(transaction, message, evidence.sender)
+        learn_sender(transaction, message, evidence.sender)
     return _write_event(transaction, message.row, message.status, fact, evidence)
 
 
@@ -235,15 +263,29 @@ def _bytes(columns: Row) -> int:
     return sum(sizes)
 
 
+def fold_again(transaction: Transaction, message: Found, now_us: int) -> None:
+    """Make the row of *message* say what its events say, after they became others."""
+    _update(transaction, message, facts_of(transaction, message.row), now_us)
+
+
 def _update(transaction: Transaction, message: Found, whole: Fold, now_us: int) -> None:
     """Make the row of *message* say what *whole* says."""
     columns = _derived(whole)
     transaction.execute(_UPDATE_MESSAGE, (*columns, now_us, _bytes(columns), message.row))
     transaction.move(message.status, whole.status)
     message.status = whole.status
+    message.whole = whole
+    if whole.contested:
+        asks.note(transaction, message.row, CONTESTED)
 
 
-def _learn_sender(transaction: Transaction, message: Found, sender: str | None) -> None:
+def learn_uuid(transaction: Transaction, message: Found, message_uuid: str) -> None:
+    """Fill in Plivo's name of a message that had none."""
+    transaction.execute(_LEARN_UUID, (message_uuid, message.row))
+    message.message_uuid = message_uuid
+
+
+def learn_sender(transaction: Transaction, message: Found, sender: str | None) -> None:
     """Fill in who sends where none was named: of a Powerpack's numbers Plivo chooses one."""
     if message.sender is None and sender is not None:
         transaction.execute(_LEARN_SENDER, (sender, message.row))
@@ -256,48 +298,3 @@ def note_refusal(
     """Keep Plivo's HTTP status and words, which are no part of the fold."""
     transaction.execute(_NOTE_STATUS, (plivo_status, row))
     transaction.execute(_NOTE_ERROR, (plivo_error, row))
-
-
-def bind(transaction: Transaction, message: Found, message_uuid: str, now_us: int) -> str | None:
-    """
-    Say that *message* is Plivo's *message_uuid*; None when it is, else a remark why it cannot be.
-
-    A row that a callback made for the same UUID is joined to *message*, whose id lives. Two sends
-    of ours are never joined: what comes under *message*'s own ref or answer speaks of *message*,
-    and proves nothing about another one whose UUID it names.
-    """
-    if message.message_uuid == message_uuid:
-        return None
-    other = by_uuid(transaction, message_uuid)
-    if message.message_uuid is not None:
-        _mark_duplicate(transaction, message, message_uuid, is_known=other is not None)
-        return DUPLICATE_AT_PLIVO
-    if other is not None and other.message_uuid != message_uuid:
-        transaction.execute("DELETE FROM aliases WHERE id = ?", (message_uuid,))
-    elif other is not None:
-        if other.is_ours:
-            return UUID_OF_ANOTHER
-        _join(transaction, other, message, now_us)
-    transaction.execute(_BIND, (message_uuid, message.row))
-    message.message_uuid = message_uuid
-    return None
-
-
-def _mark_duplicate(
-    transaction: Transaction, message: Found, message_uuid: str, *, is_known: bool
-) -> None:
-    transaction.execute("UPDATE messages SET duplicate_at_plivo = 1 WHERE row = ?", (message.row,))
-    if not is_known:
-        transaction.execute("INSERT INTO aliases VALUES (?, ?)", (message_uuid, message.row))
-
-
-def _join(transaction: Transaction, loser: Found, survivor: Found, now_us: int) -> None:
-    """Give *survivor* everything of *loser*, whose id becomes an alias."""
-    execute = transaction.execute
-    execute("UPDATE events SET message = ? WHERE message = ?", (survivor.row, loser.row))
-    execute("UPDATE aliases SET message = ? WHERE message = ?", (survivor.row, loser.row))
-    execute("DELETE FROM messages WHERE row = ?", (loser.row,))
-    execute("INSERT INTO aliases VALUES (?, ?)", (loser.id, survivor.row))
-    transaction.move(loser.status, None)
-    _update(transaction, survivor, facts_of(transaction, survivor.row), now_us)
-    _learn_sender(transaction, survivor, loser.sender)

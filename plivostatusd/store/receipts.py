@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from plivostatusd.domain.asking import DOUBTED
 from plivostatusd.domain.errors import ReplayRefused, UnknownRef
-from plivostatusd.store import entries, folding
+from plivostatusd.store import asks, binding, entries, folding
 from plivostatusd.store.folding import Evidence, Found
 
 if TYPE_CHECKING:
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A verified callback. *message_id* is for the row that it may have to make."""
+    """
+    A verified callback. *message_id* is for the row that it may have to make.
+
+    *doubtful*: what it says is worth a question at Plivo's API, should it decide the outcome.
+    """
 
     report: Report
     ref: str | None
@@ -36,6 +41,7 @@ class Arrival:
     raw: bytes
     received_us: int
     message_id: str
+    doubtful: bool = False
 
 
 class Replayed(ReplayRefused):
@@ -52,8 +58,8 @@ class Recorded:
     What became of an arrival: a new event (*cursor*), or a repeat of one that is there (None).
 
     *remarks* are words for the log: unknown_ref, nonce_reused, duplicate_at_plivo,
-    uuid_of_another, send_found, message_unnamed, disputed. What is *spooled* is on disk, and is
-    judged when the store takes it.
+    uuid_of_another, inference_wrong, send_found, message_unnamed, disputed. What is *spooled* is on
+    disk, and is judged when the store takes it.
     """
 
     message_id: str | None
@@ -214,10 +220,16 @@ def _write(
     fact = report.fact("callback", arrival.trust)
     aside = None
     if message is not None and report.message_uuid is not None:
-        remark = folding.bind(transaction, message, report.message_uuid, arrival.received_us)
+        remark = entries.bind(
+            transaction,
+            message,
+            report.message_uuid,
+            arrival.received_us,
+            spare_id=arrival.message_id,
+        )
         if remark:
             remarks.append(remark)
-        if remark == folding.DUPLICATE_AT_PLIVO:
+        if remark == binding.DUPLICATE_AT_PLIVO:
             aside = remark
     evidence = _evidence(arrival, aside)
     if message is None and report.message_uuid is not None:  # early, or sent elsewhere
@@ -226,6 +238,8 @@ def _write(
         )
     else:
         cursor = folding.add_event(transaction, message, fact, evidence)
+    if arrival.doubtful and message is not None and message.whole and message.whole.doubted:
+        asks.note(transaction, message.row, DOUBTED)
     if message is None:
         remarks.append("message_unnamed")
     elif message.is_ours and entries.found_at_plivo(transaction, message.row):

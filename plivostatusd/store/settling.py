@@ -39,7 +39,7 @@ def settle_sent(
     other = folding.by_uuid(transaction, message_uuid)
     if other is not None and other.is_ours and other.row != message.row:
         raise UuidTaken
-    folding.bind(transaction, message, message_uuid, now_us)
+    entries.bind(transaction, message, message_uuid, now_us)
     fact = Fact(status=statuses.QUEUED, source="operator", trust="local")
     evidence = Evidence(received_us=now_us, message_uuid=message_uuid, verified_by=by)
     folding.add_event(transaction, message, fact, evidence)

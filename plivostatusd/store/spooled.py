@@ -23,6 +23,7 @@ def pack(arrival: Arrival) -> bytes:
         "key_fingerprint": arrival.key_fingerprint,
         "received_us": arrival.received_us,
         "message_id": arrival.message_id,
+        "doubtful": arrival.doubtful,
     }
     return json.dumps(head).encode() + b"\n" + arrival.raw
 
@@ -47,6 +48,7 @@ def unpack(record: bytes) -> Arrival:
         raw=raw,
         received_us=found["received_us"],
         message_id=found["message_id"],
+        doubtful=found["doubtful"],
     )
 
 
