@@ -19,6 +19,7 @@ from plivostatusd.domain.errors import (
     Refusal,
     StoreUnavailable,
 )
+from plivostatusd.domain.families import Families
 from plivostatusd.domain.flood import Flood
 from plivostatusd.log import get_logger
 from plivostatusd.store.receipts import Arrival, Recorded, Replayed
@@ -34,8 +35,12 @@ if TYPE_CHECKING:
 
 log = get_logger()
 
-_REMARKS_ALARMING = frozenset({"duplicate_at_plivo", "uuid_of_another"})
+_REMARKS_ALARMING = frozenset({"duplicate_at_plivo", "uuid_of_another", "inference_wrong"})
 _REMARKS_WARNING = frozenset({"unknown_ref", "nonce_reused", "message_unnamed", "disputed"})
+
+
+def _nobody(message_id: str) -> None:
+    """Tell nobody."""
 
 
 class Gauges(Protocol):
@@ -58,10 +63,11 @@ class Ingest:
     """
     Takes verified callbacks in. `verifier` may be replaced at a reload.
 
-    *put* keeps an arrival; its future is done once that is on disk.
+    *put* keeps an arrival; its future is done once that is on disk. *suspected* hears of a message
+    about which somebody may have lied.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with, once, from the daemon
         self,
         put: Put,
         verifier: Verifier,
@@ -69,13 +75,16 @@ class Ingest:
         *,
         queue_max: int,
         now_us: Callable[[], int],
+        suspected: Callable[[str], None] = _nobody,
     ) -> None:
         self.verifier = verifier
         self.queue_max = queue_max
         self.waiting = 0
         self._put = put
         self._gauges = gauges
+        self._suspected = suspected
         self._flood = Flood()
+        self._families = Families()
         self._now_us = now_us
 
     def receive(self, request: Signed, ref: str | None) -> asyncio.Future[Recorded]:
@@ -146,7 +155,24 @@ class Ingest:
             raw=_verbatim(request),
             received_us=now_us,
             message_id=identity.message_id(now_us, os.urandom(10)),
+            doubtful=self._is_doubtful(request, ref, verdict),
         )
+
+    def _is_doubtful(self, request: Signed, ref: str | None, verdict: Verdict) -> bool:
+        """
+        Say whether an outcome that this reports is worth a question at Plivo's API.
+
+        V2 signs no body. On a ref's path it still speaks of one message; on the bare path of any,
+        and with a V3 signature that fails beside it somebody may have changed what V3 had signed.
+        """
+        has_v3 = verdict.trust == "full" or signature.offers_v3(request)
+        is_news = self._families.note(has_v3=has_v3)
+        if is_news:
+            hint = "Outcomes on /plivo/status are confirmed now and then only"
+            log.info("callbacks_signed_v2_only", count=self._families.in_a_row, hint=hint)
+        if verdict.trust == "full" or (ref is not None and not has_v3):
+            return False
+        return has_v3 or self._families.admit(time.monotonic())
 
     def recorded(
         self, arrival: Arrival, recorded: Recorded, *, request_id: str | None = None
@@ -204,6 +230,7 @@ class Ingest:
             level = log.error
             fields["message_id"] = refusal.message_id
             if refusal.message_id is not None:
+                self._suspected(refusal.message_id)
                 hint = f"plivostatusctl show {refusal.message_id}"
         elif isinstance(refusal, StoreUnavailable):
             level = log.error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.log import get_logger
-from plivostatusd.store import entries, pulse
+from plivostatusd.store import asks, entries, pulse
 
 if TYPE_CHECKING:
     from plivostatusd.host.clock import Clock
@@ -27,6 +27,8 @@ EVERY_S: Final = 60.0
 EVERY_S_MIN: Final = 1.0
 GAP_US_MIN: Final = 300_000_000
 """Plivo calls 0, 60, 180 and 420 s after a change: what is shorter loses nothing, with a margin."""
+ASK_US_MAX: Final = 366 * 86_400_000_000
+"""A little above the longest `reconcile.silence_final`."""
 STEP_US_MIN: Final = 1_000_000
 
 
@@ -53,6 +55,7 @@ class Pulse:
         if self._past is not None:  # an earlier attempt, which may have been committed all the same
             return self._past
         entries.reset_clock(transaction, steady_us, past.drift_us)
+        asks.reset_clock(transaction, steady_us, past.drift_us, ASK_US_MAX)
         if past.away_us is not None and past.away_us > GAP_US_MIN:
             pulse.open_gap(transaction, wall_us - past.away_us, wall_us)
         self._past = past

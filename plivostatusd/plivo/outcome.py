@@ -105,6 +105,13 @@ class Listed:
     unreadable: int = 0
 
 
+def why(outcome: AccountRefused | NotSent | Unknown) -> str:
+    """Say in words why there is no answer that can be used."""
+    if isinstance(outcome, AccountRefused):
+        return f"Plivo refuses the account ({outcome.http_status})"
+    return outcome.reason
+
+
 Outcome = Accepted | Refused | AccountRefused | NotSent | Unknown
 Probe = Reachable | AccountRefused | NotSent | Unknown
 Finding = Found | Absent | AccountRefused | NotSent | Unknown

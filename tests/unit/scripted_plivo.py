@@ -160,6 +160,7 @@ def terms(**changes: Any) -> Terms:
     """Make terms under which no test waits."""
     plain: dict[str, Any] = {"public_url": BASE, "per_second": 10_000.0, "concurrency": 4}
     plain |= {"retry_for_s": 3600.0, "queue_max": 100, "per_day": 0}
+    plain |= {"look_after_s": 1.0}
     return Terms(**{**plain, **changes})
 
 

@@ -13,7 +13,7 @@ import pytest
 from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.flows.outbox import dispatch
 from plivostatusd.flows.outbox.ledger import Ledger
-from plivostatusd.flows.outbox.pace import Pace
+from plivostatusd.flows.pace import Pace
 from plivostatusd.plivo.outcome import (
     Accepted,
     AccountRefused,

@@ -25,16 +25,14 @@ if TYPE_CHECKING:
 
     from plivostatusd.flows.outbox.answers import Answers
     from plivostatusd.flows.outbox.ledger import Ledger
-    from plivostatusd.flows.outbox.pace import Pace
     from plivostatusd.flows.outbox.probing import Probing
     from plivostatusd.flows.outbox.terms import Api, Gauges, Terms
+    from plivostatusd.flows.pace import Pace
     from plivostatusd.store.entries import Entry
 
 log = get_logger()
 
 HELD_BACK_S_MAX: Final = 1.0
-LOOK_AFTER_US: Final = 60_000_000
-"""A callback on the message's own ref settles most of them sooner than Plivo's list could."""
 _FORBIDDEN: Final = 403
 _NAMES: Final[dict[type[Outcome], str]] = {
     Accepted: "accepted",
@@ -119,17 +117,18 @@ class Calls:
         return None
 
     async def _leave_unknown(self, entry: Entry, reason: str) -> None:
-        now_us, look_us = self._now_us(), self._steady_us() + LOOK_AFTER_US
+        now_us = self._now_us()
+        look_us = self._steady_us() + int(self.terms.look_after_s * 1_000_000)
         await self._ledger.write(
             lambda tx: entries.settle_unknown(tx, entry.row, reason, now_us, look_us)
         )
 
     async def _accept(self, entry: Entry, message_uuid: str) -> None:
         now_us = self._now_us()
-        remarks = await self._ledger.write(
+        remark = await self._ledger.write(
             lambda tx: entries.settle_accepted(tx, entry.row, message_uuid, now_us)
         )
-        for remark in remarks:
+        if remark is not None:
             log.error(remark, message_id=entry.id, hint=f"plivostatusctl show {entry.id}")
 
     async def _refuse(

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from plivostatusd.flows.outbox.gate import Gate
     from plivostatusd.flows.outbox.ledger import Ledger
-    from plivostatusd.flows.outbox.pace import Pace
     from plivostatusd.flows.outbox.stories import Stories
+    from plivostatusd.flows.pace import Pace
     from plivostatusd.store.transaction import Transaction
     from plivostatusd.store.writer import Writer
 

@@ -12,10 +12,10 @@ from plivostatusd.flows.outbox.dispatch import Dispatch
 from plivostatusd.flows.outbox.gate import Gate
 from plivostatusd.flows.outbox.intake import Intake
 from plivostatusd.flows.outbox.ledger import Ledger
-from plivostatusd.flows.outbox.pace import Pace
 from plivostatusd.flows.outbox.probing import Probing
 from plivostatusd.flows.outbox.settling import Settling
 from plivostatusd.flows.outbox.stories import Stories
+from plivostatusd.flows.pace import Pace
 from plivostatusd.log import get_logger
 from plivostatusd.store import entries
 

@@ -32,7 +32,11 @@ class Gauges(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What the configuration says about sending; replaced as a whole at a reload."""
+    """
+    What the configuration says about sending; replaced as a whole at a reload.
+
+    *look_after_s* is when Plivo's list may first be asked for a send whose outcome is unknown.
+    """
 
     public_url: str
     per_second: float
@@ -40,6 +44,7 @@ class Terms:
     retry_for_s: float
     queue_max: int
     per_day: int
+    look_after_s: float
 
     @property
     def retry_for_us(self) -> int:

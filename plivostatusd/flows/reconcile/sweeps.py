@@ -1,0 +1,153 @@
+"""Reading Plivo's list about many silent messages at once, as after a time of lost callbacks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from plivostatusd.domain.asking import DOUBTED, LAST_WORD_SENT, SILENT
+from plivostatusd.flows.reconcile import outcomes
+from plivostatusd.flows.reconcile.desk import answer_of
+from plivostatusd.flows.reconcile.reading import ListUnreadable, read
+from plivostatusd.log import get_logger
+from plivostatusd.plivo.query import ListQuery
+from plivostatusd.store import asks, findings, pulse, watching
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from plivostatusd.flows.reconcile.desk import Desk
+    from plivostatusd.plivo.record import MessageRecord
+    from plivostatusd.store.asks import Due
+    from plivostatusd.store.findings import Learnt
+    from plivostatusd.store.pulse import Gap
+    from plivostatusd.store.transaction import Transaction
+
+log = get_logger()
+
+MANY: Final = 200
+"""From so many on a page of 20 tells more than single questions in the time that it takes."""
+ROWS_MAX: Final = 5_000
+PAGES_MAX: Final = 2_000
+PAGES_TO_JUDGE: Final = 10
+YIELD_MIN: Final = 2
+"""Rows a page that are ours: with fewer, single questions are quicker."""
+MARGIN_US: Final = 120_000_000
+SETTLED_US: Final = 5_000_000
+LENT_US: Final = 7_200_000_000
+QUEUED_US_MAX: Final = 24 * 3_600_000_000
+"""So long before a gap a message may have been sent of which the gap lost the callbacks."""
+_URGENCIES: Final = (SILENT, DOUBTED, LAST_WORD_SENT)
+
+
+class Sweeps:
+    """Goes through what is due in stretches of Plivo's list; what is left over is asked singly."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.is_reading = False
+        self._gap: Gap | None = None
+
+    async def begin(self) -> None:
+        """Take up a gap that is not filled yet. Raises `StoreUnavailable`."""
+        self._gap = await self._desk.writer.submit(pulse.gap)
+        if self._gap is None:
+            return
+        since_us, until_us = self._gap
+        log.info("gap_found", seconds=round((until_us - since_us) / 1e6))
+        await self.hurry(since_us - QUEUED_US_MAX)
+
+    async def hurry(self, created_since_us: int) -> None:
+        """Take down all that is open, and ask about what was made since *created_since_us*, now."""
+        desk = self._desk
+        moment, patience = desk.moment(), desk.patience
+        newest: int = await desk.writer.submit(watching.newest_row)
+        while await desk.writer.submit(
+            lambda tx: watching.watch(tx, newest, patience, moment.careful_us, moment.steady_us)
+        ):
+            pass
+        after: int | None = 0
+        while after is not None:
+            after = await self._hurry_from(after, created_since_us, moment.steady_us)
+        desk.news.set()
+
+    async def _hurry_from(self, after: int, created_since_us: int, due_us: int) -> int | None:
+        last: int | None = await self._desk.writer.submit(
+            lambda tx: asks.hurry(tx, after, created_since_us, due_us)
+        )
+        return last
+
+    async def round(self) -> bool:
+        """Go through one stretch; False when there is none worth it. Raises `StoreUnavailable`."""
+        desk, gap = self._desk, self._gap
+        if not desk.is_asking:
+            return False
+        steady_us = desk.clock.steady_us()
+        due: list[Due] = await desk.writer.submit(
+            lambda tx: asks.due(tx, steady_us, ROWS_MAX, _URGENCIES)
+        )
+        sought = {each.message_uuid: each for each in due if each.message_uuid is not None}
+        if len(sought) < (1 if gap else MANY):
+            await self._close_gap()
+            return False
+        await self._lend(due, desk.clock.steady_us() + LENT_US)
+        self.is_reading = True
+        try:
+            await self._sweep(sought)
+        finally:
+            self.is_reading = False
+            await self._lend(sought.values(), desk.clock.steady_us())
+        if len(due) < ROWS_MAX and not desk.brake.is_on:
+            await self._close_gap()
+        return True
+
+    async def _lend(self, rows: Iterable[Due], due_us: int) -> None:
+        numbers = [each.row for each in rows]
+        await self._desk.writer.submit(lambda tx: asks.move(tx, numbers, due_us))
+
+    async def _sweep(self, sought: dict[str, Due]) -> None:
+        """Read the list about *sought*; what was found is taken out of it."""
+        desk = self._desk
+        made = [each.created_us for each in sought.values()]
+        since_us = min(made) - MARGIN_US
+        until_us = min(max(made) + MARGIN_US, desk.clock.wall_us() - SETTLED_US)
+        query = ListQuery(since_us=since_us, until_us=max(since_us + 1, until_us))
+        log.info("list_entered", messages=len(sought))
+        pages, found = 0, 0
+
+        async def learn(records: Sequence[MessageRecord]) -> bool:
+            nonlocal pages, found
+            ours = [each for each in records if each.message_uuid in sought]
+            await self._learn(ours)
+            for each in ours:
+                sought.pop(each.message_uuid, None)
+            pages, found = pages + 1, found + len(ours)
+            is_worth_it = pages < PAGES_TO_JUDGE or found >= pages * YIELD_MIN
+            return bool(sought) and is_worth_it
+
+        try:
+            await read(desk, query, learn, pages_max=PAGES_MAX)
+        except ListUnreadable as error:
+            log.info("list_unreadable", reason=str(error))
+        log.info("list_left", pages=pages, found=found, left=len(sought))
+
+    async def _learn(self, records: Sequence[MessageRecord]) -> None:
+        """Write one page down in one transaction."""
+        desk = self._desk
+        moment, patience = desk.moment(), desk.patience
+
+        def job(transaction: Transaction) -> list[Learnt | None]:
+            return [
+                findings.learn(transaction, answer_of(record), moment, patience)
+                for record in records
+            ]
+
+        for learnt in await desk.writer.submit(job) if records else ():
+            if learnt is not None:
+                desk.outcomes.tell(outcomes.of(learnt))
+
+    async def _close_gap(self) -> None:
+        gap = self._gap
+        if gap is not None:
+            await self._desk.writer.submit(lambda tx: pulse.close_gap(tx, gap))
+            self._gap = None
+            log.info("gap_filled")
