@@ -196,6 +196,12 @@ class Send:
         "long. It is never sent again by itself.",
         default="24h",
     )
+    unknown_then: str = setting(
+        kinds.choice("report", "refuse"),
+        "What then becomes of it. report: it stays unknown until somebody settles it "
+        "(plivostatusctl settle). refuse: it counts as refused, whether or not Plivo took it.",
+        default="report",
+    )
     wait: float = setting(
         kinds.duration("1ms", "5m", zero="answers at once"),
         "How long POST /send waits for Plivo's answer before it says 'pending'.",

@@ -13,7 +13,8 @@ import errno
 import http.client
 import json
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -24,8 +25,9 @@ from plivostatusd.ctl.errors import AnswerLost, CtlError, Refused, Unreachable
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 30.0
 START_HINT = "Start it: systemctl start plivostatusd"
-_GOOD = range(200, 300)
+GOOD = range(200, 300)
 _UNAUTHORISED = 401
+_LINES = "application/x-ndjson"
 _REASONS = {
     errno.ENOENT: "no such file",
     errno.ECONNREFUSED: "connection refused",
@@ -61,7 +63,7 @@ class Reply:
     @property
     def is_foreign(self) -> bool:
         """It says good, in words that are not the daemon's: cut off, or somebody else's."""
-        return self.status in _GOOD and self.document is None
+        return self.status in GOOD and self.document is None
 
     def checked(self, *, hint: str = "") -> dict[str, Any]:
         """
@@ -70,7 +72,7 @@ class Reply:
         Raises:
             Refused: the answer is no, or not the daemon's.
         """
-        if self.status in _GOOD and self.document is not None:
+        if self.status in GOOD and self.document is not None:
             return self.document
         raise Refused(self.status, self.document, hint=hint)
 
@@ -95,6 +97,27 @@ class Client:
             Unreachable: no address took a connection.
             AnswerLost: the request went out, whole or in part, and no whole answer came back.
         """
+        with self._asking(request) as response:
+            return _reply(response, response.read())
+
+    @contextmanager
+    def open(self, request: Request) -> Iterator[tuple[Reply, Iterator[dict[str, Any]]]]:
+        """
+        Ask once, and read the answer line by line: one JSON object each, for a block's length.
+
+        An answer that is not a stream has its document in the reply, and no lines.
+
+        Raises:
+            Unreachable, AnswerLost: as `ask`.
+        """
+        with self._asking(request) as response:
+            if response.getheader("Content-Type", "") == _LINES:
+                yield Reply(response.status, None), _documents(response)
+            else:
+                yield _reply(response, response.read()), iter(())
+
+    @contextmanager
+    def _asking(self, request: Request) -> Iterator[http.client.HTTPResponse]:
         connection = self._connect()
         try:
             headers = {"Accept": "application/json", "Connection": "close"}
@@ -102,8 +125,7 @@ class Client:
             target = self.address.prefix + request.target
             connection.sock.settimeout(request.timeout_s)
             connection.request(request.method, target, request.body, headers)
-            response = connection.getresponse()
-            return _reply(response, response.read())
+            yield connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             raise AnswerLost(
                 f"{self.address} took the request and gave no answer: {_reason(error)}"
@@ -186,6 +208,15 @@ def _reply(response: http.client.HTTPResponse, content: bytes) -> Reply:
         document=_document(response.getheader("Content-Type", ""), content),
         retry_after=response.getheader("Retry-After"),
     )
+
+
+def _documents(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
+    """Give the objects of a stream; half a line is an answer that was lost."""
+    while line := response.readline():
+        document = _document("application/json", line)
+        if document is None:
+            raise http.client.IncompleteRead(line)
+        yield document
 
 
 def _document(content_type: str, content: bytes) -> dict[str, Any] | None:

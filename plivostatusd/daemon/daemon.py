@@ -24,6 +24,7 @@ from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavaila
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox
 from plivostatusd.flows.pulse import Pulse
+from plivostatusd.flows.reconcile import Reconcile
 from plivostatusd.flows.upkeep import Upkeep
 from plivostatusd.host.clock import Clock
 from plivostatusd.host.filesystem import refuse_network
@@ -136,14 +137,23 @@ class Daemon:
             self._metrics,
             queue_max=config.callbacks.queue_max,
             now_us=self._clock.wall_us,
+            suspected=self._doubt,
         )
+        api = PlivoApi(terms.api_options(config))
         self._outbox = Outbox(
             writer,
-            PlivoApi(terms.api_options(config)),
+            api,
             terms.sending(config),
             self._metrics,
             now_us=self._clock.wall_us,
             steady_us=self._clock.steady_us,
+        )
+        self._reconcile = Reconcile(
+            writer,
+            api,
+            terms.reconciling(config),
+            self._metrics,
+            clock=self._clock,
         )
         self._pulse = Pulse(writer, self._clock, every_s=terms.beat_s(config))
         self._upkeep = Upkeep(writer, terms.retention(config), now_us=self._clock.careful_us)
@@ -168,12 +178,16 @@ class Daemon:
         """Pass on what the spool was drained of; the flow is made after the spool."""
         self._ingest.recorded(arrival, recorded)
 
+    def _doubt(self, message_id: str) -> None:
+        """Have Plivo asked about a message; the flow is made after the one that doubts."""
+        self._reconcile.doubt(message_id)
+
     async def _wake(self) -> None:
         """Begin what needs the store as soon as that can be opened, and go on until cancelled."""
         while not await self._is_awake():  # noqa: ASYNC110 - nothing tells when a lock is let go
             await asyncio.sleep(WAKE_RETRY_S)
         self._awake.set()
-        stories = [self._pulse.run(), self._upkeep.run()]
+        stories = [self._pulse.run(), self._upkeep.run(), self._reconcile.run()]
         if not self._past.was_clean:
             stories.append(self._inspect())
         async with asyncio.TaskGroup() as group:
@@ -183,6 +197,7 @@ class Daemon:
     async def _is_awake(self) -> bool:
         try:
             self._past = await self._pulse.begin()
+            await self._reconcile.begin()
             await self._outbox.start(doubt=terms.doubt(self._config, self._past))
         except StoreUnavailable:
             return False  # the writer has said so
@@ -204,6 +219,7 @@ class Daemon:
         config = self._config
         return Services(
             outbox=self._outbox,
+            reconcile=self._reconcile,
             reader=reader,
             writer=writer,
             keep=keep,
@@ -317,8 +333,11 @@ class Daemon:
         self._upkeep.retention = terms.retention(new)
         self._pulse.every_s = terms.beat_s(new)
         self._outbox.change(terms.sending(new))
+        self._reconcile.change(terms.reconciling(new))
         if terms.api_options(new) != terms.api_options(old):
-            self._outbox.replace_api(PlivoApi(terms.api_options(new)))
+            api = PlivoApi(terms.api_options(new))
+            self._reconcile.replace_api(api)
+            self._outbox.replace_api(api)
 
 
 def configure_logs(config: Config, *, dev: bool = False) -> None:

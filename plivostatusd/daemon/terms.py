@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from plivostatusd.domain.signature import Key, Verifier
 from plivostatusd.flows import pulse
 from plivostatusd.flows.outbox import Terms
+from plivostatusd.flows.reconcile import Terms as ReconcileTerms
 from plivostatusd.flows.upkeep import Retention
 from plivostatusd.plivo.api import ApiOptions
 from plivostatusd.web.access import Rules
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from plivostatusd.domain.statuses import Trust
     from plivostatusd.store.pulse import Past
 
+LOOK_AFTER_S: Final = 130.0
+"""Plivo's time of a message may lie two minutes from ours; before that a list may lack rivals."""
 _BEATS_PER_RETRY_FOR: Final = 10
 
 
@@ -58,6 +61,20 @@ def sending(config: Config) -> Terms:
         retry_for_s=send.retry_for,
         queue_max=send.queue_max,
         per_day=send.per_day,
+        look_after_s=min(LOOK_AFTER_S, config.reconcile.after or LOOK_AFTER_S),
+    )
+
+
+def reconciling(config: Config) -> ReconcileTerms:
+    """How Plivo's API is asked."""
+    reconcile = config.reconcile
+    return ReconcileTerms(
+        after_s=reconcile.after,
+        silence_final_s=reconcile.silence_final,
+        get_per_second=reconcile.get_per_second,
+        list_per_minute=reconcile.list_per_minute,
+        unknown_after_s=config.send.unknown_after,
+        refuses_unknown=config.send.unknown_then == "refuse",
     )
 
 

@@ -14,6 +14,7 @@ from plivostatusd.web.operations import (
     ReadyHandler,
     StatsHandler,
 )
+from plivostatusd.web.reconcile import ReconcileHandler
 from plivostatusd.web.sends import SendHandler
 from plivostatusd.web.settle import SettleHandler
 
@@ -29,6 +30,7 @@ def application(services: Services) -> Application:
             (r"/messages/([0-9A-Za-z-]{1,64})/settle", SettleHandler),
             (r"/events", EventsHandler),
             (r"/outbox/(hold|release)", HoldHandler),
+            (r"/reconcile", ReconcileHandler),
             (r"/health", HealthHandler),
             (r"/ready", ReadyHandler),
             (r"/metrics", MetricsHandler),

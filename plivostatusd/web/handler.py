@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from plivostatusd.flows.outbox import Outbox
+    from plivostatusd.flows.reconcile import Reconcile
     from plivostatusd.store.keep import Keep
     from plivostatusd.store.reader import Reader
     from plivostatusd.store.writer import Writer
@@ -64,6 +65,7 @@ class Services:
     """What the handlers work with. The rules and terms are replaced at a reload."""
 
     outbox: Outbox
+    reconcile: Reconcile
     reader: Reader
     writer: Writer
     keep: Keep

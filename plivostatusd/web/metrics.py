@@ -24,6 +24,7 @@ from prometheus_client import (
 
 from plivostatusd import __version__
 from plivostatusd.domain.statuses import RANKS
+from plivostatusd.flows.reconcile.outcomes import RESULTS
 from plivostatusd.store.entries import STATES
 
 if TYPE_CHECKING:
@@ -51,6 +52,18 @@ def _reload_gauge(registry: CollectorRegistry) -> Gauge:
     )
     gauge.set(1)
     return gauge
+
+
+def _reconciled(registry: CollectorRegistry) -> Counter:
+    counter = Counter(
+        "plivostatusd_reconciled",
+        "Answers of Plivo's API about messages",
+        ["result"],
+        registry=registry,
+    )
+    for result in RESULTS:
+        counter.labels(result)
+    return counter
 
 
 def _versions() -> dict[str, str]:
@@ -125,6 +138,7 @@ class Metrics:
             "Callbacks that are in the spool alone",
             registry=registry,
         )
+        self._reconciled = _reconciled(registry)
         self._reload = _reload_gauge(registry)
         Info(name("build"), "Versions of what runs", registry=registry).info(_versions())
 
@@ -152,6 +166,10 @@ class Metrics:
         """Count and measure one call to Plivo."""
         self._sends.labels(outcome).inc()
         self._send_seconds.observe(seconds)
+
+    def reconciled(self, result: str) -> None:
+        """Count one answer of Plivo's API, or the lack of one."""
+        self._reconciled.labels(result).inc()
 
     def reload_ended(self, *, successful: bool) -> None:
         """Say how the last reload ended."""

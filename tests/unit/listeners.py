@@ -28,6 +28,9 @@ from plivostatusd.domain.signature import Key, Verifier
 from plivostatusd.domain.statuses import Trust
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox, Terms
+from plivostatusd.flows.reconcile import Reconcile
+from plivostatusd.flows.reconcile import Terms as ReconcileTerms
+from plivostatusd.host.clock import Clock
 from plivostatusd.host.sockets import listen
 from plivostatusd.plivo.api import ApiOptions, PlivoApi
 from plivostatusd.simulator import Options, Signed, Simulator, signed_request
@@ -110,9 +113,9 @@ class Listeners:
             timeout_s=10.0,
             concurrency=4,
         )
-        outbox = Outbox(
-            self.writer, PlivoApi(options), terms(), self.metrics, now_us=now_us, steady_us=now_us
-        )
+        api = PlivoApi(options)
+        outbox = Outbox(self.writer, api, terms(), self.metrics, now_us=now_us, steady_us=now_us)
+        self.reconcile = Reconcile(self.writer, api, reconcile_terms(), self.metrics, clock=Clock())
         outbox._gate.open_up()
         stack.push_async_callback(self._close_outbox, outbox)
         self.services = self._services(outbox)
@@ -122,6 +125,7 @@ class Listeners:
     def _services(self, outbox: Outbox) -> Services:
         return Services(
             outbox=outbox,
+            reconcile=self.reconcile,
             reader=self.reader,
             writer=self.writer,
             keep=self.keep,
@@ -191,6 +195,19 @@ class Listeners:
             connection.close()
 
 
+def reconcile_terms(**changed: Any) -> ReconcileTerms:
+    """Make terms of reconciling under which no test waits."""
+    usual = ReconcileTerms(
+        after_s=600.0,
+        silence_final_s=259_200.0,
+        get_per_second=1_000.0,
+        list_per_minute=60_000.0,
+        unknown_after_s=86_400.0,
+        refuses_unknown=False,
+    )
+    return replace(usual, **changed)
+
+
 def terms(**changed: Any) -> Terms:
     """Make terms under which everything is sent at once."""
     usual = Terms(
@@ -200,6 +217,7 @@ def terms(**changed: Any) -> Terms:
         retry_for_s=3_600.0,
         queue_max=10_000,
         per_day=0,
+        look_after_s=1.0,
     )
     return replace(usual, **changed)
 

@@ -34,7 +34,7 @@ DOCUMENTED = {
     "callbacks": "public_url listen minimum_trust body_max queue_max",
     "api": "listen token_file hosts",
     "store": "path spool_reserve commit_timeout",
-    "send": "from queue_max per_day unknown_after wait retry_for per_second",
+    "send": "from queue_max per_day unknown_after unknown_then wait retry_for per_second",
     "reconcile": "after list_per_minute get_per_second silence_final",
     "retention": "text messages",
     "log": "level format numbers",

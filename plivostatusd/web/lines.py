@@ -1,0 +1,63 @@
+"""Answers that come line by line, as they are found: one JSON object a line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from tornado.iostream import StreamClosedError
+
+from plivostatusd.domain.errors import Refusal
+from plivostatusd.web.handler import Handler
+from plivostatusd.web.problems import of_refusal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    Document = dict[str, Any]
+
+MEDIA_TYPE: Final = "application/x-ndjson"
+
+
+class LinesHandler(Handler):
+    """Streams documents until there are no more, the client goes away, or the daemon stops."""
+
+    def initialize(self) -> None:
+        """Begin to watch for the end."""
+        super().initialize()
+        self._over = asyncio.ensure_future(self.services.stopping.wait())
+
+    def on_finish(self) -> None:
+        """Watch no longer."""
+        super().on_finish()
+        self._over.cancel()
+
+    def on_connection_close(self) -> None:
+        """Find nothing more for whoever went away."""
+        super().on_connection_close()
+        self._over.cancel()
+
+    async def stream(self, documents: AsyncGenerator[Document, None]) -> None:
+        """Write each of *documents* as it comes; a refusal on the way is the last line."""
+        self.set_header("Content-Type", MEDIA_TYPE)
+        with suppress(StreamClosedError):
+            async with aclosing(documents):
+                try:
+                    while (document := await self._next(documents)) is not None:
+                        await self._write_line(document)
+                except Refusal as refusal:
+                    await self._write_line({"error": of_refusal(refusal)})
+
+    async def _next(self, documents: AsyncGenerator[Document, None]) -> Document | None:
+        following = asyncio.ensure_future(anext(documents, None))
+        await asyncio.wait({following, self._over}, return_when=asyncio.FIRST_COMPLETED)
+        if not following.done():
+            following.cancel()
+            await asyncio.wait([following])
+        return None if following.cancelled() else following.result()
+
+    async def _write_line(self, document: Document) -> None:
+        self.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+        await self.flush()
