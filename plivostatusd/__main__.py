@@ -61,15 +61,36 @@ def parser() -> argparse.ArgumentParser:
         "-t", dest="test", action="store_true", help="test the configuration, then exit"
     )
     made.add_argument(
+        "--restore",
+        metavar="FILE",
+        type=Path,
+        help="put a backup, or a store that was stopped, in the store's place, then exit",
+    )
+    made.add_argument(
+        "--salvage",
+        action="store_true",
+        help="with --restore: FILE is damaged; save what can be read of it",
+    )
+    made.add_argument(
         "--dev", action="store_true", help="logs for a person; restart when a source file changes"
     )
     made.add_argument("--version", action="version", version=_version())
     return made
 
 
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    made = parser()
+    options = made.parse_args(argv)
+    if options.salvage and not options.restore:
+        made.error("--salvage goes with --restore")
+    if options.restore and (options.test or options.dev):
+        made.error("--restore stands alone")
+    return options
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    options = parser().parse_args(argv)
+    options = _options(argv)
     try:
         loaded = load(options.config, os.environ, testing=options.test)
     except ConfigError as error:
@@ -81,7 +102,33 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"warning: {warning}\n")
         sys.stderr.write(f"{options.config}: the configuration is good\n")
         return OK
-    return _run(loaded, options)
+    return _restore(loaded, options) if options.restore else _run(loaded, options)
+
+
+def _restore(loaded: Loaded, options: argparse.Namespace) -> int:
+    from plivostatusd.daemon.restore import restore
+    from plivostatusd.host.clock import wall_us
+
+    source, store = options.restore, loaded.config.store.path
+    os.umask(0o077)
+    try:
+        done = restore(source, store, now_us=wall_us(), salvages=options.salvage)
+    except StartRefused as refused:
+        sys.stderr.write(f"plivostatusd: {refused}\n")
+        return UNAVAILABLE
+    lines = [f"{store} is now what {source} was: {done.messages} messages"]
+    if done.salvaged is not None:
+        lines.append(f"rows were lost in {done.salvaged.holes} places: plivostatusctl rebuild")
+    if done.aside is not None:
+        lines.append(f"the store that was there is kept as {done.aside}")
+    if done.unsettled:
+        lines.append(f"{done.unsettled} sends that were under way are unknown, and are not sent")
+    if done.mended.events or done.mended.others:
+        lost = f"{done.mended.events} events and {done.mended.others} other rows"
+        lines.append(f"{lost} pointed at messages that are gone")
+    lines.append("next: systemctl start plivostatusd")
+    print(*lines, sep="\n")  # noqa: T201 - for the person who typed it
+    return OK
 
 
 def _run(loaded: Loaded, options: argparse.Namespace) -> int:

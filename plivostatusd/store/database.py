@@ -32,11 +32,17 @@ def migrations() -> list[str]:
     return [(folder / name).read_text(encoding="utf-8") for name in names]
 
 
+def marker_of(path: Path) -> Path:
+    """Name the file that lies there while `plivostatusd --restore` exchanges the store."""
+    return path.with_name(f"{path.name}.restore-unfinished")
+
+
 def check_file(path: Path) -> None:
     """
     Check the store's folder and file before SQLite touches them.
 
-    Raises `StartRefused`: no folder, not writable, another owner, or readable by everybody.
+    Raises `StartRefused`: no folder, not writable, another owner, or readable by everybody; or a
+    restore that was cut off.
     """
     folder = path.parent
     me = _user_name(os.geteuid())
@@ -51,6 +57,11 @@ def check_file(path: Path) -> None:
             command=f"chown {me} {folder} && chmod 0750 {folder}",
         )
     _check_folder(folder, me)
+    if marker_of(path).exists():
+        raise StartRefused(
+            f"A restore was cut off: {path} and the store that it replaces lie in {folder}",
+            command=f"ls -l {folder}; plivostatusd --restore FILE",
+        )
     for file in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
         if file.exists():
             _check_owner(file, me)

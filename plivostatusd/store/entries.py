@@ -354,6 +354,30 @@ def reset_clock(transaction: Transaction, steady_us: int, drift_us: int) -> None
     )
 
 
+def void(transaction: Transaction, reason: str, now_us: int) -> int:
+    """
+    Make every entry unknown, for another process may have settled it since; how many come back.
+
+    When Plivo was called for one that had not been, if it was, nobody knows: soon after it was
+    recorded, most likely.
+    """
+    rows = transaction.execute(
+        "SELECT message, state FROM outbox WHERE state <> 'unknown' ORDER BY message"
+    ).fetchall()
+    for row, state in rows:
+        fact = Fact(status=statuses.UNKNOWN, source="send", trust="local", reason=reason)
+        message = folding.by_row(transaction, row)
+        folding.add_event(transaction, message, fact, Evidence(received_us=now_us))
+        transaction.move(tally_of(state), tally_of("unknown"))
+    transaction.execute(
+        "UPDATE outbox SET state = 'unknown', due_at = 0, first_tried_at = ?1, accepted_at = ?1,"
+        " claimed_at = coalesce(claimed_at,"
+        " (SELECT created_at FROM messages WHERE row = message)) WHERE state <> 'unknown'",
+        (now_us,),
+    )
+    return len(rows)
+
+
 def open_count(transaction: Transaction) -> int:
     """Count the entries that are not settled."""
     return sum(transaction.tally(tally_of(state)) for state in STATES)

@@ -116,10 +116,9 @@ def _inode(file: Path) -> tuple[int, int] | None:
 
 def repair(path: Path) -> str:
     """Give what to type for a damaged store: with a backup, and without one."""
-    saved = path.with_name("recovered.db")
     return (
         "systemctl stop plivostatusd; plivostatusd --restore BACKUP  # or, without a backup:"
-        f" sqlite3 -readonly {path} .recover | sqlite3 {saved} && plivostatusd --restore {saved}"
+        f" plivostatusd --restore {path} --salvage"
     )
 
 
