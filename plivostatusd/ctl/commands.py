@@ -29,6 +29,7 @@ SUMMARIES = {
     "cancel": "cancel a message that is still pending",
     "settle": "say what became of a send whose outcome is unknown",
     "reconcile": "ask Plivo's API now what became of messages",
+    "rebuild": "fold history again, and say what differs",
     "simulate": "serve Plivo's API on loopback, to try things out",
 }
 

@@ -24,6 +24,7 @@ from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavaila
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox
 from plivostatusd.flows.pulse import Pulse
+from plivostatusd.flows.rebuild import Rebuild
 from plivostatusd.flows.reconcile import Reconcile
 from plivostatusd.flows.upkeep import Upkeep
 from plivostatusd.host.clock import Clock
@@ -220,6 +221,7 @@ class Daemon:
         return Services(
             outbox=self._outbox,
             reconcile=self._reconcile,
+            rebuild=Rebuild(config.store.path, writer, now_us=self._clock.wall_us),
             reader=reader,
             writer=writer,
             keep=keep,

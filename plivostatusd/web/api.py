@@ -14,6 +14,7 @@ from plivostatusd.web.operations import (
     ReadyHandler,
     StatsHandler,
 )
+from plivostatusd.web.rebuild import RebuildHandler
 from plivostatusd.web.reconcile import ReconcileHandler
 from plivostatusd.web.sends import SendHandler
 from plivostatusd.web.settle import SettleHandler
@@ -31,6 +32,7 @@ def application(services: Services) -> Application:
             (r"/events", EventsHandler),
             (r"/outbox/(hold|release)", HoldHandler),
             (r"/reconcile", ReconcileHandler),
+            (r"/rebuild", RebuildHandler),
             (r"/health", HealthHandler),
             (r"/ready", ReadyHandler),
             (r"/metrics", MetricsHandler),

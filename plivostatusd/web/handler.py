@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from plivostatusd.flows.outbox import Outbox
+    from plivostatusd.flows.rebuild import Rebuild
     from plivostatusd.flows.reconcile import Reconcile
     from plivostatusd.store.keep import Keep
     from plivostatusd.store.reader import Reader
@@ -66,6 +67,7 @@ class Services:
 
     outbox: Outbox
     reconcile: Reconcile
+    rebuild: Rebuild
     reader: Reader
     writer: Writer
     keep: Keep

@@ -28,6 +28,7 @@ from plivostatusd.domain.signature import Key, Verifier
 from plivostatusd.domain.statuses import Trust
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox, Terms
+from plivostatusd.flows.rebuild import Rebuild
 from plivostatusd.flows.reconcile import Reconcile
 from plivostatusd.flows.reconcile import Terms as ReconcileTerms
 from plivostatusd.host.clock import Clock
@@ -126,6 +127,7 @@ class Listeners:
         return Services(
             outbox=outbox,
             reconcile=self.reconcile,
+            rebuild=Rebuild(self.store_path, self.writer, now_us=now_us),
             reader=self.reader,
             writer=self.writer,
             keep=self.keep,

@@ -1,0 +1,56 @@
+"""`POST /rebuild`: history is folded again, and each difference comes as it is found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from plivostatusd.web.lines import LinesHandler
+from plivostatusd.web.reconcile import BadDemand, ids_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from plivostatusd.store.rebuilding import Difference
+
+
+class RebuildHandler(LinesHandler):
+    """Compares the messages named, or all of them. For operators."""
+
+    is_for_operators = True
+
+    async def post(self) -> None:
+        """Say what differs; the last line counts. `write` makes the rows right."""
+        fields = dict(self.fields())
+        write = fields.pop("write", False)
+        if write not in {True, False, "true", "false"}:
+            raise BadDemand((("write", "expected true or false"),))
+        await self.stream(self._differences(ids_of(fields), writes=write in {True, "true"}))
+
+    async def _differences(
+        self, ids: list[str], *, writes: bool
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        compared, different = 0, set[str]()
+        by = self.asker.name
+        async for stretch in self.services.rebuild.compare(ids, writes=writes, by=by):
+            if isinstance(stretch, str):
+                yield {"id": stretch, "missing": True}
+                continue
+            compared += stretch.compared
+            for each in stretch.differences:
+                different.add(each.message_id)
+                yield _shape(each)
+        yield {
+            "done": True,
+            "compared": compared,
+            "different": len(different),
+            "written": len(different) if writes else 0,
+        }
+
+
+def _shape(difference: Difference) -> dict[str, Any]:
+    return {
+        "id": difference.message_id,
+        "column": difference.column,
+        "stored": difference.stored,
+        "folded": difference.folded,
+    }

@@ -1,0 +1,107 @@
+"""`POST /rebuild` and `plivostatusctl rebuild`: history is folded again, and compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from plivostatusd.store import rebuilding
+from tests.unit.listeners import Listeners, callback, running
+from tests.unit.store_place import uuid
+
+
+@pytest.fixture
+def house(io_loop: IOLoop, tmp_path: Path) -> Iterator[Listeners]:
+    """Both listeners, over an empty store."""
+    with running(io_loop, tmp_path) as listeners:
+        yield listeners
+
+
+async def rebuild(house: Listeners, **demand: Any) -> list[dict[str, Any]]:
+    """Ask for it; the lines of the answer come back."""
+    reply = await house.operator("POST", "/rebuild", demand)
+    assert (200, "application/x-ndjson") == (reply.status, reply.headers["Content-Type"])
+    return [json.loads(line) for line in reply.text.splitlines()]
+
+
+async def report(house: Listeners, number: int, status: str) -> None:
+    """Deliver one callback."""
+    request = callback(house, status, fields={"MessageUUID": uuid(number)})
+    assert 200 == (await house.deliver(request)).status
+
+
+async def spoil(house: Listeners, number: int) -> None:
+    """Change a row as a bad hand with a database shell might."""
+    sql = "UPDATE messages SET current_status = 'failed', error_code = '30' WHERE message_uuid = ?"
+    await house.writer.submit(lambda tx: tx.execute(sql, (uuid(number),)).rowcount)
+
+
+async def test_no_difference(house: Listeners, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row says what its events say, however many stretches it takes to see that."""
+    monkeypatch.setattr(rebuilding, "ROWS_PER_STRETCH", 3)
+    for number in range(8):
+        await report(house, number, "sent")
+        await report(house, number, "delivered" if number % 2 else "failed")
+    done = {"done": True, "compared": 8, "different": 0, "written": 0}
+    assert [done] == await rebuild(house)
+
+
+async def test_a_difference(house: Listeners) -> None:
+    """A column that holds something else is named, and is left as it is."""
+    for number in (1, 2):
+        await report(house, number, "sent")
+    await spoil(house, 2)
+    name = (await house.api("GET", f"/messages/{uuid(2)}")).json["id"]
+    for demand in ({}, {"ids": [name]}, {"ids": [uuid(2)]}):
+        *found, done = await rebuild(house, **demand)
+        assert {"current_status", "error_code"} == {each["column"] for each in found}
+        assert {name} == {each["id"] for each in found}
+        assert ("failed", "sent") == (found[0]["stored"], found[0]["folded"])
+        assert (1, 0) == (done["different"], done["written"])
+    assert [{"done": True, "compared": 1, "different": 0, "written": 0}] == await rebuild(
+        house, ids=[uuid(1)]
+    )
+
+
+@pytest.mark.expect_log("message_rebuilt")
+async def test_written(house: Listeners) -> None:
+    """With `write` the row becomes what its events say."""
+    await report(house, 1, "sent")
+    await spoil(house, 1)
+    *_, done = await rebuild(house, write=True)
+    assert (1, 1) == (done["different"], done["written"])
+    found = (await house.api("GET", f"/messages/{uuid(1)}")).json
+    assert ("sent", None) == (found["status"], found["error_code"])
+    await house.writer.submit(lambda tx: tx.move("failed", "sent"))  # its tally was never moved
+
+
+async def test_what_is_not_there(house: Listeners) -> None:
+    """An id that is nobody's is named."""
+    first, done = await rebuild(house, ids=["nobody"])
+    assert {"id": "nobody", "missing": True} == first
+    assert 0 == done["compared"]
+
+
+@pytest.mark.parametrize(
+    "demand", [{"ids": "x" * 65}, {"ids": [1]}, {"ids": ["x"] * 1001}, {"write": "x"}, {"x": 1}]
+)
+async def test_not_understood(house: Listeners, demand: dict[str, Any]) -> None:
+    """A demand that makes no sense is 400 at once."""
+    assert 400 == (await house.operator("POST", "/rebuild", demand)).status
+
+
+async def test_for_operators(house: Listeners) -> None:
+    """Over TCP nobody asks for it."""
+    assert 403 == (await house.api("POST", "/rebuild", {})).status
+
+
+async def test_without_a_store(house: Listeners) -> None:
+    """When the store cannot be read on the way, the last line says so."""
+    house.services.rebuild._path = Path("/nonexistent/status.db")
+    (line,) = await rebuild(house)
+    assert "store-unavailable" in line["error"]["type"]
