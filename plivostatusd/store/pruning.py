@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from plivostatusd.store.transaction import Transaction
 
-ROWS_PER_STEP: Final = 200
+ROWS_PER_STEP: Final = 50
+"""Deleting 200 messages with their events took 10 to 17 ms and a commit of as much again."""
 KEYS_KEPT_US: Final = 48 * 3600 * 1_000_000
 _DAY_US: Final = 86_400_000_000
 _DAYS_KEPT: Final = 2

@@ -37,6 +37,7 @@ def mounted(kind: str, place: Path, *, mebibytes: int) -> Iterator[Path]:
             file.truncate(mebibytes * 1024 * 1024)
         _run("mkfs.ext4", "-q", "-m", "0", str(image))
     mount(kind, where, mebibytes)
+    where.chmod(0o700)  # a tmpfs begins open to everybody
     try:
         yield where
     finally:
@@ -48,12 +49,22 @@ def mount(kind: str, where: Path, mebibytes: int = 1) -> None:
     if kind == "tmpfs":
         _run("mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(where))
     else:
-        _run("mount", "-o", "loop", str(where.parent / "image"), str(where))
+        options = "loop,errors=remount-ro"
+        _run("mount", "-o", options, str(where.parent / "image"), str(where))
 
 
 def make_read_only(where: Path) -> None:
     """Let nothing be written any more, as the kernel does after an error."""
     _run("mount", "-o", "remount,ro", str(where))
+
+
+def break_down(where: Path) -> None:
+    """Have the kernel find an error on the ext4 at *where*: it makes it read-only by itself."""
+    found = subprocess.run(
+        ["findmnt", "-no", "SOURCE", str(where)], capture_output=True, text=True, check=True
+    )
+    device = Path(found.stdout.strip()).name
+    Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("a test")
 
 
 def fill(where: Path) -> Path:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain import identity
-from plivostatusd.domain.errors import KeyInFlight, OutboxPaused
+from plivostatusd.domain.errors import KeyInFlight, LimitReached, OutboxPaused
 from plivostatusd.store import submissions
 from plivostatusd.store.submissions import Accepted, Intent, Submission
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from plivostatusd.flows.outbox.gate import Gate
     from plivostatusd.flows.outbox.terms import Terms
     from plivostatusd.store.writer import Writer
+
+
+WAITING_MAX: Final = 5_000
+"""Jobs before the store from which on sends are put off: each holds a request and its body."""
 
 
 class Intake:
@@ -57,6 +61,8 @@ class Intake:
             raise KeyInFlight
         if self._gate.paused is not None:
             return await self._known(request, sent_by, key, self._gate.paused)
+        if self._writer.waiting >= WAITING_MAX:
+            raise LimitReached("Too many sends wait for the disk", retry_after_s=1)
         submission = self.submission(
             request.drafts,
             is_list=request.is_list,
