@@ -13,12 +13,13 @@ FAST_TESTS := tests/unit tests/meta
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check soak bench lock clean
 
 help:
 	@echo 'make demo    simulator and daemon on loopback, a few messages, how their status unfolds'
 	@echo 'make test    the whole test suite'
 	@echo 'make check   format, lint, types and the fast tests: under a minute, for every commit'
+	@echo 'make soak    kill -9, ROUNDS=1000 times: nothing acknowledged is lost, nothing is doubled'
 	@echo 'make bench   callbacks per second, beside a bare Tornado handler'
 	@echo 'make lock    write requirements/*.txt anew from setup.cfg and requirements/*.in (needs uv)'
 	@echo 'make clean   remove all that these have made, the virtual environment included'
@@ -37,6 +38,11 @@ check:
 	$(RUN) ruff check .
 	$(RUN) mypy
 	$(RUN) pytest -q $(FAST_TESTS)
+
+# ROUNDS=... how often, SEED=... the same again.
+soak:
+	@packaging/setup-dev test
+	@$(RUN) tests.fault.soak $(or $(ROUNDS),1000) $(SEED)
 
 bench:
 	@packaging/setup-dev bench

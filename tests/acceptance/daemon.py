@@ -16,7 +16,7 @@ import signal
 import socket
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,13 @@ class Daemon:
         self.folder = folder
         self.lines: list[Line] = []
         self.stderr = ""
+        self.program = ["-m", "plivostatusd"]
         self.public_port = 0
         self.api_port = 0
         self.settings = self._settings(api_url)
         for section, keys in changed.items():
             self.settings.setdefault(section, {}).update(keys)
+        self.wrapper: list[str] = []
         self._allowed: list[str] = []
         self._process: asyncio.subprocess.Process | None = None
         self._readers: list[asyncio.Task[None]] = []
@@ -125,7 +127,8 @@ class Daemon:
     async def launch(self, *more: str, package: Path = ROOT) -> None:
         """Start it, and return at once."""
         self.write_config()
-        command = [sys.executable, "-W", "error", "-m", "plivostatusd", "-c", str(self.config)]
+        command = [*self.wrapper, sys.executable, "-W", "error", *self.program]
+        command += ["-c", str(self.config)]
         self._process = await asyncio.create_subprocess_exec(
             *command,
             *more,
@@ -165,15 +168,18 @@ class Daemon:
                 if line["event"] == event and fields.items() <= line.items():
                     return line
             assert not self._readers[0].done(), f"it ended without {event}\n{self.log}{self.stderr}"
-            self._news.clear()
-            await self._news.wait()
+            await self.news()
 
     async def said(self, word: str) -> None:
         """Wait for a line for people that has *word* in it."""
         while not any(word in line["event"] for line in self.lines[self._mark :]):
             assert not self._readers[0].done(), f"it ended without {word}\n{self.log}{self.stderr}"
-            self._news.clear()
-            await self._news.wait()
+            await self.news()
+
+    async def news(self) -> None:
+        """Wait for more lines."""
+        self._news.clear()
+        await self._news.wait()
 
     def forget_lines(self) -> None:
         """Let `line` wait for what is still to come."""
@@ -241,9 +247,12 @@ class Daemon:
         bearer = {"Authorization": f"Bearer {API_TOKEN}"}
         return await ask(self.api_port, method, target, body, {**bearer, **(headers or {})})
 
-    async def operator(self, method: str, target: str) -> Answer:
+    async def operator(
+        self, method: str, target: str, body: bytes | Mapping[str, Any] | None = None
+    ) -> Answer:
         """Ask the local API over its Unix socket, as the daemon's own user."""
-        return await ask(self.api_socket, method, target, b"" if method == "POST" else None)
+        nothing = b"" if method == "POST" else None
+        return await ask(self.api_socket, method, target, nothing if body is None else body)
 
     async def send(self, to: str, *, wait: str = "10s", text: str = "hello") -> Answer:
         """Send one message."""
@@ -314,12 +323,18 @@ def parsed(raw: bytes) -> Line:
 
 @asynccontextmanager
 async def running(
-    folder: Path, *, speed: float = 20.0, api_url: str = "", **changed: Mapping[str, str]
+    folder: Path,
+    *,
+    speed: float = 20.0,
+    api_url: str = "",
+    program: Sequence[str] = (),
+    **changed: Mapping[str, str],
 ) -> AsyncIterator[tuple[Daemon, Simulator]]:
     """Run a daemon before the simulator, and see both end as they should."""
     simulator = Simulator(Options(port=0, speed=speed))
     url = await simulator.start()
     daemon = Daemon(folder, api_url or url, **changed)
+    daemon.program = list(program) or daemon.program
     try:
         await daemon.start()
         yield daemon, simulator
