@@ -273,7 +273,8 @@ class Daemon:
     def callback(self, status: str, uuid: str, path: str = "/plivo/status") -> Signed:
         """Sign a callback as Plivo does."""
         fields = {"MessageUUID": uuid, "Status": status, "To": "14155552323", "ErrorCode": ""}
-        return signed_request("POST", self.public_url + path, fields, AUTH_TOKEN)
+        url = self.public_url + path
+        return signed_request("POST", url, fields, AUTH_TOKEN, main_token=AUTH_TOKEN)
 
     async def events(self, after: str = "") -> AsyncIterator[dict[str, Any]]:
         """Give every event as it comes, for ever."""
@@ -328,6 +329,7 @@ async def running(
     speed: float = 20.0,
     api_url: str = "",
     program: Sequence[str] = (),
+    wrapper: Sequence[str] = (),
     **changed: Mapping[str, str],
 ) -> AsyncIterator[tuple[Daemon, Simulator]]:
     """Run a daemon before the simulator, and see both end as they should."""
@@ -335,6 +337,7 @@ async def running(
     url = await simulator.start()
     daemon = Daemon(folder, api_url or url, **changed)
     daemon.program = list(program) or daemon.program
+    daemon.wrapper = list(wrapper)
     try:
         await daemon.start()
         yield daemon, simulator
