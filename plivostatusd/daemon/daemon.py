@@ -188,7 +188,9 @@ class Daemon:
         while not await self._is_awake():  # noqa: ASYNC110 - nothing tells when a lock is let go
             await asyncio.sleep(WAKE_RETRY_S)
         self._awake.set()
-        stories = [self._pulse.run(), self._upkeep.run(), self._reconcile.run()]
+        away_s = (self._past.away_us or 0) / 1_000_000
+        upkeep = self._upkeep.run(after_absence_s=away_s)
+        stories = [self._pulse.run(), upkeep, self._reconcile.run()]
         if not self._past.was_clean:
             stories.append(self._inspect())
         async with asyncio.TaskGroup() as group:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 log = get_logger()
 
 EVERY_S: Final = 3600.0
+ABSENCE_S: Final = 86_400.0
+HOLD_OFF_S: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +41,16 @@ class Upkeep:
         self._writer = writer
         self._now_us = now_us
 
-    async def run(self) -> None:
-        """Do a round now and each hour, until cancelled."""
+    async def run(self, *, after_absence_s: float = 0.0) -> None:
+        """
+        Do a round now and each hour, until cancelled.
+
+        After a long absence it begins later: a clock that is wrong when a machine starts is set
+        right within the day, as a rule, and what was deleted by then is gone.
+        """
+        if after_absence_s > ABSENCE_S:
+            log.info("upkeep_postponed", seconds=HOLD_OFF_S)
+            await asyncio.sleep(HOLD_OFF_S)
         while True:
             try:
                 await self.round()

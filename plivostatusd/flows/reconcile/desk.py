@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -37,7 +38,7 @@ class Desk:
         self.brake = Brake()
         self.get_pace = Pace(terms.get_per_second)
         self.list_pace = Pace(terms.list_per_minute / 60)
-        self.news = asyncio.Event()
+        self._bells: list[asyncio.Event] = []
         self.demands = 0  # how many people wait for answers that they have asked for
 
     @property
@@ -66,13 +67,23 @@ class Desk:
         self.get_pace.per_second = terms.get_per_second
         self.list_pace.per_second = terms.list_per_minute / 60
 
-    async def rest(self) -> None:
-        """Wait for news, or until it is time to look again."""
-        try:
+    def bell(self) -> asyncio.Event:
+        """Make a bell, for one part to rest beside."""
+        bell = asyncio.Event()
+        self._bells.append(bell)
+        return bell
+
+    def ring(self) -> None:
+        """Something may have become due: every part looks."""
+        for bell in self._bells:
+            bell.set()
+
+    async def rest(self, bell: asyncio.Event) -> None:
+        """Wait until *bell* rings, or until it is time to look again."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(self.terms.look_every_s):
-                await self.news.wait()
-        except TimeoutError:
-            return
+                await bell.wait()
+        bell.clear()
 
 
 def answer_of(record: MessageRecord) -> Answer:

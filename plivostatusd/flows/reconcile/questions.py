@@ -36,6 +36,7 @@ class Questions:
 
     async def run(self) -> None:
         """Ask until cancelled."""
+        bell = self._desk.bell()
         while True:
             await self._desk.brake.released()
             asked = 0
@@ -46,7 +47,7 @@ class Questions:
             except* Exception:
                 log.exception("reconcile_failed")
             if not asked:
-                await self._desk.rest()
+                await self._desk.rest(bell)
 
     async def round(self) -> int:
         """Ask about a few messages that are due, and say how many. Raises `StoreUnavailable`."""

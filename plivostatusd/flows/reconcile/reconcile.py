@@ -49,7 +49,7 @@ class Reconcile:
     def change(self, terms: Terms) -> None:
         """Take new terms, and look at once what they make due."""
         self._desk.change(terms)
-        self._desk.news.set()
+        self._desk.ring()
 
     def replace_api(self, api: Api) -> None:
         """Ask by *api* from now on: credentials have changed, so whatever failed is tried again."""
@@ -63,7 +63,7 @@ class Reconcile:
 
     def _has_noted(self, noted: asyncio.Future[None]) -> None:
         if not noted.cancelled() and noted.exception() is None:
-            self._desk.news.set()
+            self._desk.ring()
         else:
             log.info("question_not_noted")  # the store takes nothing, and has said so
 
@@ -110,10 +110,11 @@ class Reconcile:
             lambda tx: watching.watch(tx, old[-1], patience, moment.careful_us, moment.steady_us)
         ):
             pass
-        desk.news.set()
+        desk.ring()
 
     async def _read_lists(self) -> None:
         """Look for lost sends first, then go through what is silent in bulk."""
+        bell = self._desk.bell()
         while True:
             await self._desk.brake.released()
             is_busy = False
@@ -124,7 +125,7 @@ class Reconcile:
             except Exception:
                 log.exception("reconcile_failed")
             if not is_busy:
-                await self._desk.rest()
+                await self._desk.rest(bell)
 
     # On demand
 

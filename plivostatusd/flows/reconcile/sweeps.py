@@ -68,7 +68,7 @@ class Sweeps:
         after: int | None = 0
         while after is not None:
             after = await self._hurry_from(after, created_since_us, moment.steady_us)
-        desk.news.set()
+        desk.ring()
 
     async def _hurry_from(self, after: int, created_since_us: int, due_us: int) -> int | None:
         last: int | None = await self._desk.writer.submit(
