@@ -65,9 +65,13 @@ class EventsHandler(Handler):
         self._generation = await self.services.reader.generation()
         cursor = await self._start(after)
         if "text/event-stream" in self.request.headers.get("Accept", ""):
-            await self._stream(cursor)
+            with self.services.followers.one_more():
+                await self._stream(cursor)
+        elif wait_s and limit:
+            with self.services.followers.one_more():
+                await self._page(cursor, limit, wait_s)
         else:
-            await self._page(cursor, limit, wait_s)
+            await self._page(cursor, limit, 0.0)
 
     async def _start(self, after: str | None) -> int:
         oldest, newest = await self.services.reader.event_bounds()

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from tornado.web import HTTPError, RequestHandler, stream_request_body
@@ -17,6 +17,7 @@ from plivostatusd.host.peer import peer_of
 from plivostatusd.log import get_logger
 from plivostatusd.web import access
 from plivostatusd.web.access import Asker, OperatorOnly, Rules
+from plivostatusd.web.followers import Followers
 from plivostatusd.web.problems import MEDIA_TYPE, of_refusal, problem
 from plivostatusd.web.server import announced_bytes
 
@@ -80,6 +81,7 @@ class Services:
     now_us: Callable[[], int]
     stopping: asyncio.Event
     in_flight: InFlight
+    followers: Followers = field(default_factory=Followers)
     heartbeat_s: float = HEARTBEAT_S
 
 

@@ -13,6 +13,7 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from plivostatusd.domain.errors import StoreUnavailable
+from plivostatusd.web.followers import FOLLOWERS_MAX
 from tests.unit.listeners import Listeners, callback, running, until
 from tests.wire import Answer, Wire, ask, spelt
 
@@ -127,6 +128,23 @@ async def test_many_wait_at_once(house: Listeners) -> None:
     await asyncio.gather(*(house.api("GET", "/events?limit=0") for _ in range(3)))
     await reported(house, "sent")
     assert [["sent"]] * 20 == [words((await poll)["events"]) for poll in polls]
+
+
+async def test_too_many_follow(house: Listeners) -> None:
+    """Past so many long polls and streams another is 503; who does not wait is served."""
+    house.services.followers.count = FOLLOWERS_MAX - 2
+    async with Stream.of(house), Wire.to(house.api_port) as poll:
+        await poll.write(spelt("GET", "/events?after=end&wait=30s"))
+        await until(lambda: house.services.followers.count == FOLLOWERS_MAX)
+        for target, headers in (("/events?wait=1s", {}), ("/events", STREAM)):
+            reply = await house.api("GET", target, headers=headers)
+            assert (503, "5") == (reply.status, reply.headers["Retry-After"])
+            assert "urn:plivostatusd:problem:too-many-follow" == reply.json["type"]
+        assert [] == (await page(house))["events"]
+        await reported(house, "sent")
+        assert ["sent"] == words((await poll.answer()).json["events"])
+        assert ["sent"] == words((await page(house, "wait=1s"))["events"])
+    await until(lambda: house.services.followers.count == FOLLOWERS_MAX - 2)
 
 
 async def test_stop_ends_long_polls(house: Listeners) -> None:
