@@ -68,6 +68,10 @@ class Wire:
         self._writer.write(data)
         await self._writer.drain()
 
+    def end(self) -> None:
+        """Say that nothing more will be sent, and go on reading."""
+        self._writer.write_eof()
+
     def cut(self) -> None:
         """Go away at once, in the middle of whatever there is."""
         self._writer.transport.abort()
@@ -113,7 +117,7 @@ class Wire:
         """Wait for the other end to close, and give what it said until then."""
         try:
             return await self._reader.read()
-        except ConnectionResetError:
+        except ConnectionError:
             return b""
 
 

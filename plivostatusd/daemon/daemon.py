@@ -15,6 +15,7 @@ import signal
 import sqlite3
 import time
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from plivostatusd import __version__
@@ -28,6 +29,7 @@ from plivostatusd.flows.rebuild import Rebuild
 from plivostatusd.flows.reconcile import Reconcile
 from plivostatusd.flows.upkeep import Upkeep
 from plivostatusd.host.clock import Clock
+from plivostatusd.host.descriptors import raise_limit
 from plivostatusd.host.filesystem import refuse_network
 from plivostatusd.host.lock import DirectoryLock
 from plivostatusd.host.sockets import Listener, actual_address, listen
@@ -43,16 +45,15 @@ from plivostatusd.store.spool import Spool
 from plivostatusd.store.writer import Writer
 from plivostatusd.web.api import application
 from plivostatusd.web.callbacks import CallbackServer
+from plivostatusd.web.connections import Bounds
+from plivostatusd.web.entrance import LEAST, Entrance
 from plivostatusd.web.handler import Services
 from plivostatusd.web.in_flight import InFlight
 from plivostatusd.web.metrics import Metrics
-from plivostatusd.web.server import http_server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from tornado.httpserver import HTTPServer
 
     from plivostatusd.config import Config
     from plivostatusd.store.pulse import Past
@@ -65,6 +66,14 @@ INSPECTION_S_MAX: Final = 30.0
 DRAIN_S_MAX: Final = 10.0
 CLOSE_S_MAX: Final = 5.0
 FREE_BYTES_BESIDE_RESERVE: Final = 16 * 1024 * 1024
+BOUNDS: Final = Bounds()
+CONNECTIONS_FEW: Final = 128
+"""Fewer are worth a warning: Nginx keeps 32 open, and brings one more for each callback at once."""
+DESCRIPTORS_BESIDE: Final = 64
+"""For all that is no connection: some 15 stay open (SQLite, spool, lock, log and loop), and as many
+again are open for moments while the spool is drained."""
+DESCRIPTORS_PER_CALL: Final = 4
+"""For a call to Plivo: its socket, and for moments those of its name and of its CA file."""
 
 
 class Daemon:
@@ -82,7 +91,8 @@ class Daemon:
         self._clock = Clock()
         self._metrics = Metrics()
         self._listeners: dict[str, list[Listener]] = {}
-        self._servers: list[HTTPServer] = []
+        self._entrances: list[Entrance] = []
+        self._entrances: list[Entrance] = []
         self._awake = asyncio.Event()
         self._past: Past
 
@@ -240,18 +250,34 @@ class Daemon:
 
     def _serve(self) -> None:
         doors = {"callbacks": self._callbacks, "api": application(self._services)}
+        bounds = self._bounds(len(doors))
         for name, door in doors.items():
-            server = http_server(door)
-            self._servers.append(server)
+            entrance = Entrance(name, door, self._metrics, bounds=bounds)
+            self._entrances.append(entrance)
             for sock in (sock for each in self._listeners[name] for sock in each.sockets):
-                server.add_sockets([sock])
+                entrance.open([sock])
                 log.info("listening", listener=name, address=actual_address(sock))
+
+    def _bounds(self, entrances: int) -> Bounds:
+        """Share what descriptors there are, so that the rest of the house never lacks any."""
+        sockets = sum(len(each.sockets) for all_ in self._listeners.values() for each in all_)
+        calls = self._config.plivo.concurrency * DESCRIPTORS_PER_CALL
+        beside = DESCRIPTORS_BESIDE + calls + sockets
+        wanted = beside + entrances * BOUNDS.connections_max
+        allowed = raise_limit(wanted)
+        if allowed >= wanted:
+            return BOUNDS
+        share = max(LEAST, (allowed - beside) // entrances)
+        if share < CONNECTIONS_FEW:
+            hint = "Raise LimitNOFILE= of the service, or the shell's: ulimit -Hn"
+            log.warning("descriptors_few", allowed=allowed, connections_max=share, hint=hint)
+        return replace(BOUNDS, connections_max=share)
 
     async def _drain(self) -> None:
         """Take no more, answer what is in flight, and write down what is on its way."""
         log.info("stopping")
-        for server in self._servers:
-            server.stop()
+        for entrance in self._entrances:
+            entrance.stop()
         self._services.stopping.set()
         self._callbacks.is_draining = True
         ends_s = time.monotonic() + DRAIN_S_MAX
@@ -260,8 +286,8 @@ class Daemon:
             await door.empty(within_s=max(0.1, ends_s - time.monotonic()))
         await self._close_outbox()
         await self._end_pulse()
-        for server in self._servers:
-            await server.close_all_connections()
+        for entrance in self._entrances:
+            await entrance.close()
 
     async def _close_outbox(self) -> None:
         """Write outcomes down; a store that takes none must not keep the process alive for ever."""

@@ -28,6 +28,8 @@ from plivostatusd.flows.reconcile.outcomes import RESULTS
 from plivostatusd.store.entries import STATES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plivostatusd.domain.callback import Report
     from plivostatusd.store.receipts import Recorded
 
@@ -64,6 +66,23 @@ def _reconciled(registry: CollectorRegistry) -> Counter:
     for result in RESULTS:
         counter.labels(result)
     return counter
+
+
+def _connection_metrics(registry: CollectorRegistry) -> tuple[Gauge, Counter]:
+    return (
+        Gauge(
+            "plivostatusd_connections",
+            "Connections that are open",
+            ["listener"],
+            registry=registry,
+        ),
+        Counter(
+            "plivostatusd_connections_cut",
+            "Connections cut: for room, or for what was waited for in vain",
+            ["listener", "reason"],
+            registry=registry,
+        ),
+    )
 
 
 def _versions() -> dict[str, str]:
@@ -139,6 +158,7 @@ class Metrics:
             registry=registry,
         )
         self._reconciled = _reconciled(registry)
+        self._open, self._cut = _connection_metrics(registry)
         self._reload = _reload_gauge(registry)
         Info(name("build"), "Versions of what runs", registry=registry).info(_versions())
 
@@ -170,6 +190,14 @@ class Metrics:
     def reconciled(self, result: str) -> None:
         """Count one answer of Plivo's API, or the lack of one."""
         self._reconciled.labels(result).inc()
+
+    def count_connections(self, listener: str, count: Callable[[], int]) -> None:
+        """Ask *count* at each scrape how many connections *listener* has."""
+        self._open.labels(listener).set_function(count)
+
+    def connection_cut(self, listener: str, reason: str) -> None:
+        """Count a connection that was cut."""
+        self._cut.labels(listener, reason).inc()
 
     def reload_ended(self, *, successful: bool) -> None:
         """Say how the last reload ended."""

@@ -18,7 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerConnectionDelegate
 from tornado.ioloop import IOLoop
 
@@ -46,16 +45,18 @@ from plivostatusd.store.writer import Writer
 from plivostatusd.web.access import Rules
 from plivostatusd.web.api import application
 from plivostatusd.web.callbacks import CallbackServer
+from plivostatusd.web.connections import Bounds
+from plivostatusd.web.entrance import Entrance
 from plivostatusd.web.handler import Services
 from plivostatusd.web.in_flight import InFlight
 from plivostatusd.web.metrics import Metrics
-from plivostatusd.web.server import http_server
 from tests.wire import Answer, ask
 
 PUBLIC = "http://sms.example.com"
 SENDER = "+14155551212"
 HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 COMMIT_S = 1.0
+BOUNDS = Bounds()
 
 
 def now_us() -> int:
@@ -100,7 +101,7 @@ class Listeners:
         """Listen, with an outbox that does not call yet."""
         self.spool.open()
         stack.push_async_callback(self.keep.close)
-        self.public_port = await serve(stack, self.callbacks)
+        self.public_port = await serve(stack, self.callbacks, self.metrics)
         here = ("127.0.0.1", self.public_port)
         self.simulator = Simulator(Options(port=0, speed=20, seed=1, connect_to=here))
         api_url = await self.simulator.start()
@@ -120,7 +121,8 @@ class Listeners:
         outbox._gate.open_up()
         stack.push_async_callback(self._close_outbox, outbox)
         self.services = self._services(outbox)
-        self.api_port = await serve(stack, application(self.services), self.api_socket)
+        door = application(self.services)
+        self.api_port = await serve(stack, door, self.metrics, self.api_socket)
         stack.callback(self.services.stopping.set)
 
     def _services(self, outbox: Outbox) -> Services:
@@ -231,21 +233,20 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def serve(
-    stack: AsyncExitStack, door: HTTPServerConnectionDelegate, path: Path | None = None
+    stack: AsyncExitStack,
+    door: HTTPServerConnectionDelegate,
+    metrics: Metrics,
+    path: Path | None = None,
+    bounds: Bounds = BOUNDS,
 ) -> int:
     """Listen on a free port, and on a Unix socket where *path* names one."""
-    server = http_server(door)
+    entrance = Entrance("api" if path else "callbacks", door, metrics, bounds=bounds)
     addresses = [Address(host="127.0.0.1", port=0)] + ([Address(path=path)] if path else [])
     sockets = [sock for each in addresses for sock in stack.enter_context(listen(each)).sockets]
-    server.add_sockets(sockets)
-    stack.push_async_callback(_end, server)
+    entrance.open(sockets)
+    stack.push_async_callback(entrance.close)
     port: int = next(sock for sock in sockets if sock.family == socket.AF_INET).getsockname()[1]
     return port
-
-
-async def _end(server: HTTPServer) -> None:
-    server.stop()
-    await server.close_all_connections()
 
 
 @asynccontextmanager

@@ -62,10 +62,11 @@ def api_options(url: str) -> ApiOptions:
 async def compose(stack: AsyncExitStack, place: Place) -> tuple[Simulator, Outbox]:
     """Build the daemon's two paths around a store, and Plivo beside them."""
     verifier = Verifier([Key.of("first", AUTH_TOKEN)], [PUBLIC], minimum="full")
+    metrics = Metrics()
     ingest = Ingest(
-        partial(receipts.put, place.writer), verifier, Metrics(), queue_max=100, now_us=now_us
+        partial(receipts.put, place.writer), verifier, metrics, queue_max=100, now_us=now_us
     )
-    port = await serve(stack, CallbackServer(ingest, body_bytes_max=16_384))
+    port = await serve(stack, CallbackServer(ingest, body_bytes_max=16_384), metrics)
     options = Options(port=0, speed=500, seed=1, connect_to=("127.0.0.1", port), retry_after_s=None)
     simulator = Simulator(options)
     api = PlivoApi(api_options(await simulator.start()))

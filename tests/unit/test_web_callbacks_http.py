@@ -15,13 +15,12 @@ from tornado.httpclient import AsyncHTTPClient
 from tornado.httputil import HTTPHeaders
 from tornado.ioloop import IOLoop
 
-from plivostatusd.config.address import Address
-from plivostatusd.host.sockets import listen
 from plivostatusd.web.callbacks import CallbackServer
+from plivostatusd.web.connections import Bounds
 from plivostatusd.web.exchange import TRICKLE_BYTES_MAX
-from plivostatusd.web.server import announced_bytes, http_server
+from plivostatusd.web.server import announced_bytes
 from tests.logbook import Logbook
-from tests.unit.listeners import Listeners, callback, running, until
+from tests.unit.listeners import Listeners, callback, running, serve, until
 from tests.wire import FORM, Wire, ask, spelt
 
 LIMIT = 16_384
@@ -233,17 +232,13 @@ async def test_head_too_large(house: Listeners) -> None:
 
 async def test_slow_peers_are_let_go(house: Listeners) -> None:
     """Who does not finish its head, or its body, in time is cut off, and not counted for ever."""
+    bounds = Bounds(head_s_max=0.05, body_s_max=0.05)
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(listen(Address(host="127.0.0.1", port=0)))
-        server = http_server(house.callbacks, header_s_max=0.05, body_s_max=0.05)
-        server.add_sockets(listener.sockets)
-        port = listener.sockets[0].getsockname()[1]
+        port = await serve(stack, house.callbacks, house.metrics, bounds=bounds)
         for part in (b"POST /plivo/st", spelt("POST", "/plivo/status", b"abc")[:-1]):
             async with Wire.to(port) as wire:
                 await wire.write(part)
                 assert b"" == await wire.rest()
-        server.stop()
-        await server.close_all_connections()
     assert 0 == house.callbacks.in_flight.count
 
 
