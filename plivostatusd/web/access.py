@@ -57,6 +57,19 @@ class OperatorOnly(Refusal):
     hint = "sudo plivostatusctl --socket /run/plivostatusd/api.sock ..."
 
 
+class Unnamed(Refusal):
+    """
+    The user at the other end cannot be named now, as no file can be opened.
+
+    Another name for the same user would be another's Idempotency-Keys: a send could go out twice.
+    """
+
+    http_status = 503
+    slug = "unnamed"
+    title = "The user who asks cannot be named now"
+    hint = "The log says accepting_paused, and what to look at"
+
+
 @dataclass(frozen=True, slots=True)
 class Asker:
     """Who asks. *uid* is set on the Unix socket alone."""
@@ -72,12 +85,20 @@ class Asker:
 
 @lru_cache(maxsize=64)  # whoever keeps the users may be a network away
 def user(uid: int) -> Asker:
-    """Name the user at the other end of a Unix socket."""
+    """Name the user at the other end of a Unix socket. Raises `Unnamed`."""
     try:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
+        _check_that_files_open()  # without a descriptor pwd finds nobody, either
         name = str(uid)
     return Asker(f"unix:{name}", uid)
+
+
+def _check_that_files_open() -> None:
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        raise Unnamed(retry_after_s=5) from error
 
 
 @dataclass(frozen=True, slots=True)
