@@ -92,7 +92,6 @@ class Daemon:
         self._metrics = Metrics()
         self._listeners: dict[str, list[Listener]] = {}
         self._entrances: list[Entrance] = []
-        self._entrances: list[Entrance] = []
         self._awake = asyncio.Event()
         self._past: Past
 
