@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from . import listing, phone
 from .background import Background
 from .callback import fields_of
+from .catalogue import Catalogue
 from .courier import Courier
 from .delivery import Delivery
 from .message import Message
@@ -66,6 +67,7 @@ class Account:
         self.background = Background()
         self._pace = pace
         self._say = say
+        self._catalogue = Catalogue()
         self._courier = Courier(options, pace, self.background, say)
         self._teller = Teller(options, pace, self._courier)
         self._limited: set[str] = set()
@@ -87,6 +89,7 @@ class Account:
         taken_us = self._pace.now_us()
         message = Message(
             uuid=str(uuid.UUID(int=source.getrandbits(128), version=4)),
+            number=len(self.messages),
             src=asked.src or POOL_NUMBER,
             dst=dst,
             taken_us=taken_us,
@@ -101,6 +104,7 @@ class Account:
             times_us={"queued": taken_us},
         )
         self.messages[message.uuid] = message
+        self._catalogue.add(message)
         told = f", story {story.digits}: {story.summary}" if story else ""
         self._say(f"taken {phone.mask(dst)} {message.uuid}{told}")
         return message
@@ -136,4 +140,5 @@ class Account:
         Raises:
             FilterError: *filters* ask for what this simulator cannot do.
         """
-        return listing.page_of(self.messages.values(), filters, self._pace.now_us())
+        now_us = self._pace.now_us()
+        return listing.page_of(self._catalogue, filters, now_us, self.options.paging)

@@ -115,6 +115,12 @@ def _add_manners(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="call back there, whatever host the callback's url names",
     )
+    add(
+        "--paging",
+        choices=("offset", "cursor"),
+        default="offset",
+        help="how the list goes on after a page (default %(default)s)",
+    )
 
 
 def _options(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Options:
@@ -134,6 +140,7 @@ def _options(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Opti
             retry_after_s=given.retry_after,
             retry_nonce=given.retry_nonce,
             connect_to=given.connect_to,
+            paging=given.paging,
         )
     except ValueError as exc:
         parser.error(str(exc))

@@ -20,8 +20,8 @@ compared with a live account. Where those say nothing, it had to choose:
 - ErrorCode: blank unless undelivered or failed; which code comes with `rejected` is unknown.
 - 429: whether Plivo sends Retry-After, and the body, are unknown. Rate limits are not enforced.
 - redirects: not followed, and counted as a failed attempt. What Plivo does is unknown.
-- the list: newest first, pages by offset. Plivo's order is not documented, and its `meta.next`
-  may hold a cursor. A filter that is not applied here is refused with 400.
+- the list: newest first. Plivo's order is not documented, nor whether its `meta.next` goes on by
+  offset or by cursor: --paging shows both. A filter that is not applied here is refused with 400.
 - the API's times carry the offset +05:30, as in Plivo's example; yours may differ.
 - bulk sends: `message_uuid` is in the order of `dst`. Plivo does not promise that.
 - prices, MCC and MNC are made up; everybody is delivered in the USA.

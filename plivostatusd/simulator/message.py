@@ -28,6 +28,7 @@ class Message:
     """
 
     uuid: str
+    number: int = 0
     src: str = field(repr=False)
     dst: str = field(repr=False)
     taken_us: int
@@ -55,6 +56,11 @@ class Message:
         self.state, self.error_code, self.updated_us = status, error_code, at_us
         self.times_us.setdefault("report" if status in FINAL else status, at_us)
         return self.sequence
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it stands among others: by its time, then in the order of arrival."""
+        return self.taken_us, self.number
 
     @property
     def units(self) -> int:

@@ -12,6 +12,7 @@ from typing import Literal
 Method = Literal["GET", "POST"]
 Signatures = Literal["both", "v2", "v3"]
 RetryNonce = Literal["new", "same"]
+Paging = Literal["offset", "cursor"]
 
 # Well known on purpose: they open nothing but a simulator.
 AUTH_ID = "MASIMULATOR000000000"
@@ -46,6 +47,8 @@ class Options:
     # None leaves the header of a 429 away.
     retry_after_s: int | None = 1
     retry_nonce: RetryNonce = "new"
+    # How the list goes on after a page: Plivo's SDK is prepared for both.
+    paging: Paging = "offset"
     # Where to connect whatever host the callback's url names; the url is signed as it stands.
     connect_to: tuple[str, int] | None = None
     # A floor under the shortened time-out: at high speed 8 s would shrink below what a healthy

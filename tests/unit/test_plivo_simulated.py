@@ -14,7 +14,7 @@ from plivostatusd.plivo.query import ListQuery
 from plivostatusd.plivo.record import MessageRecord
 from plivostatusd.simulator import Options, Simulator
 from plivostatusd.simulator.account import Outage
-from plivostatusd.simulator.options import AUTH_ID, AUTH_TOKEN
+from plivostatusd.simulator.options import AUTH_ID, AUTH_TOKEN, Paging
 from tests.unit import plivo_door
 from tests.unit.plivo_door import MakeApi
 from tests.unit.test_plivo_questions import NINE_US, QUERY, QUESTIONS, UUID, Ask
@@ -25,10 +25,14 @@ _sdk_loaded = plivo_door.sdk_loaded
 
 @asynccontextmanager
 async def simulating(
-    make_api: MakeApi, now_us: Callable[[], int], token: str = AUTH_TOKEN
+    make_api: MakeApi,
+    now_us: Callable[[], int],
+    token: str = AUTH_TOKEN,
+    paging: Paging = "offset",
 ) -> AsyncIterator[tuple[Simulator, PlivoApi]]:
     """Run a simulator by its own clock, and open a door to it."""
-    simulator = Simulator(Options(port=0, speed=10_000.0), now_us=now_us)
+    options = Options(port=0, speed=10_000.0, paging=paging)
+    simulator = Simulator(options, now_us=now_us)
     await simulator.start()
     api = make_api(simulator.url, auth_id=AUTH_ID, auth_token=Secret(token))
     try:
@@ -88,10 +92,11 @@ async def test_a_told_story(make_api: MakeApi) -> None:
     assert absent == Absent()
 
 
-async def test_many_pages(make_api: MakeApi) -> None:
+@pytest.mark.parametrize("paging", ["offset", "cursor"])
+async def test_many_pages(paging: Paging, make_api: MakeApi) -> None:
     """Page by page every message of the window comes once, newest first, and none beside it."""
     clock = itertools.count(NINE_US - 2)
-    async with simulating(make_api, lambda: next(clock)) as (simulator, api):
+    async with simulating(make_api, lambda: next(clock), paging=paging) as (simulator, api):
         for _ in range(70):
             adopt(simulator)
         window = replace(QUERY, until_us=NINE_US + 65)

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from plivostatusd.simulator import Options, listing, phone, segments, send
+from plivostatusd.simulator.catalogue import Catalogue
 from plivostatusd.simulator.message import Message
 from plivostatusd.simulator.pace import api_time, callback_time
 from plivostatusd.simulator.story import STORIES, Manner, story_of
@@ -143,9 +144,19 @@ def taken(hours_ago: float, dst: str = "14155550001", state: str = "sent") -> Me
     )
 
 
+def catalogue_of(*messages: Message) -> Catalogue:
+    """Take messages in, as they come."""
+    catalogue = Catalogue()
+    for number, message in enumerate(messages):
+        message.number = number
+        catalogue.add(message)
+    return catalogue
+
+
 def uuids(filters: Mapping[str, str], *messages: Message) -> list[str]:
     """List by *filters* and name what came back."""
-    return [found.uuid for found in listing.page_of(messages, filters, NOW_US).messages]
+    page = listing.page_of(catalogue_of(*messages), filters, NOW_US)
+    return [found.uuid for found in page.messages]
 
 
 def test_list_is_of_the_last_day_unless_asked() -> None:
@@ -188,6 +199,7 @@ def test_filters(filters: Mapping[str, str], wanted: list[str]) -> None:
         {"message_time": "yesterday"},
         {"message_time__lt": "2026-13-40 00:00"},
         {"to_numer": "1"},
+        {"cursor": "MS4x"},
     ],
 )
 def test_bad_filters_are_named(filters: Mapping[str, str]) -> None:
@@ -199,15 +211,82 @@ def test_bad_filters_are_named(filters: Mapping[str, str]) -> None:
 def test_pages_link_to_each_other() -> None:
     """`next` and `previous` lead through the whole list once, filters kept, and then end."""
     messages = [taken(hours / 10) for hours in range(5, 0, -1)]
+    catalogue = catalogue_of(*messages)
     filters = {"limit": "2", "from_number": "14155551212"}
     seen: list[str] = []
     link: object = "?" + "&".join(f"{name}={value}" for name, value in filters.items())
     while link:
         filters = dict(parse_qsl(urlsplit(str(link)).query))
-        page = listing.page_of(messages, filters, NOW_US)
+        page = listing.page_of(catalogue, filters, NOW_US)
         meta = page.meta("/v1/Message/", filters)
         assert (meta["total_count"], filters["from_number"]) == (5, "14155551212")
         assert (meta["previous"] is None) is (not seen)
         seen += [message.uuid for message in page.messages]
         link = meta["next"]
     assert [message.uuid for message in reversed(messages)] == seen
+
+
+def test_cursors_hold_their_place() -> None:
+    """By cursor a list is walked once through, whatever is added meanwhile."""
+    messages = [taken(hours / 10) for hours in range(50, 0, -10)]
+    catalogue = catalogue_of(*messages)
+    filters = {"limit": "2"}
+    seen: list[str] = []
+    while True:
+        page = listing.page_of(catalogue, filters, NOW_US, "cursor")
+        seen += [message.uuid for message in page.messages]
+        meta = page.meta("/v1/Message/", filters)
+        assert {"limit", "next", "previous"} == set(meta)
+        assert meta["previous"] is None
+        if meta["next"] is None:
+            break
+        catalogue.add(taken(0.1))
+        filters = dict(parse_qsl(urlsplit(str(meta["next"])).query))
+    assert [message.uuid for message in reversed(messages)] == seen
+
+
+@pytest.mark.parametrize(
+    "filters", [{"offset": "20"}, {"cursor": ""}, {"cursor": "x"}, {"cursor": "MTIz"}]
+)
+def test_bad_cursors_are_named(filters: Mapping[str, str]) -> None:
+    """In a list by cursor an offset, and a cursor that no page gave, are refused by name."""
+    with pytest.raises(listing.FilterError, match=next(iter(filters))):
+        listing.page_of(catalogue_of(), filters, NOW_US, "cursor")
+
+
+def test_a_clock_set_back() -> None:
+    """The list is by time even if the clock was set back; those of one moment as they came."""
+    assert ["u0.5", "u1", "u2"] == uuids({}, taken(2), taken(0.5), taken(1))
+    first, second = taken(1), taken(1)
+    second.uuid = "second"
+    assert ["second", "u1"] == uuids({}, first, second)
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {
+            "message_time__gte": "2026-11-23 04:00",
+            "message_direction": "outbound",
+            "offset": "9000",
+        },
+        {"to_number": "14155550042", "from_number": "14155551212"},
+        {"message_time__lt": "2026-11-23 04:00"},
+    ],
+)
+def test_a_page_looks_at_few_messages(
+    filters: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page by time or by recipient is cut out of 20,000 messages without looking at them all."""
+    catalogue = catalogue_of(
+        *(taken(number / 2_000, dst=f"1415555{number:04}") for number in range(20_000, 0, -1))
+    )
+    looks: list[Message] = []
+
+    def place(message: Message) -> tuple[int, int]:
+        looks.append(message)
+        return message.taken_us, message.number
+
+    monkeypatch.setattr(Message, "place", property(place))
+    assert listing.page_of(catalogue, filters, NOW_US).messages
+    assert len(looks) < 100
