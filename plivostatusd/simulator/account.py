@@ -8,10 +8,13 @@ the same identifiers, nonces and shuffles.
 
 from __future__ import annotations
 
+import asyncio
+import enum
 import random
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from . import listing, phone
 from .background import Background
@@ -19,6 +22,7 @@ from .callback import fields_of
 from .catalogue import Catalogue
 from .courier import Courier
 from .delivery import Delivery
+from .limits import Limits
 from .message import Message
 from .options import Options
 from .pace import Pace
@@ -40,17 +44,31 @@ class ApiRequest:
     dst: str = ""
 
 
+class Failing(enum.Enum):
+    """How an outage shows in a call."""
+
+    # Plivo's own shape, with the outage's status and error.
+    REFUSED = enum.auto()
+    # The status, and a page of something that stands before Plivo.
+    GARBLED = enum.auto()
+    # The connection is closed instead of an answer.
+    CUT = enum.auto()
+    # No answer, for as long as the caller has patience.
+    SILENT = enum.auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """While it lasts, every call gets *status*, or sends alone do, and nothing is taken."""
+    """While it lasts every call fails, or sends alone, or questions alone; nothing is taken."""
 
-    status: int
+    status: int = 503
     error: str = "refused by the simulator"
-    sends_only: bool = False
+    only: Literal["sends", "questions"] | None = None
+    failing: Failing = Failing.REFUSED
 
-    def refuses(self, method: str) -> bool:
-        """Say whether a call by *method* is refused."""
-        return method == "POST" or not self.sends_only
+    def strikes(self, method: str) -> bool:
+        """Say whether a call by *method* fails."""
+        return self.only in {None, "sends" if method == "POST" else "questions"}
 
 
 class Account:
@@ -68,9 +86,15 @@ class Account:
         self._pace = pace
         self._say = say
         self._catalogue = Catalogue()
+        self._limits = Limits(pace.shortened_s)
         self._courier = Courier(options, pace, self.background, say)
         self._teller = Teller(options, pace, self._courier)
         self._limited: set[str] = set()
+
+    def admit(self, *, is_list: bool) -> bool:
+        """Say whether Plivo's limits, if they are enforced, let one more call pass."""
+        now_s = asyncio.get_running_loop().time()
+        return not self.options.limits or self._limits.admit(now_s, is_list=is_list)
 
     def take(self, asked: Send, requester_ip: str) -> list[Message]:
         """Take a send: a message for each recipient, each with its story under way."""

@@ -1,8 +1,8 @@
 """
 Plivo's Message API over HTTP: send, get, list.
 
-Owns the answers' shape and the order of checks (outage, credentials, parameters, story). What a
-call means is the account's business.
+Owns the answers' shape and the order of checks (outage, credentials, limits, parameters, story).
+What a call means is the account's business.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ import json
 import uuid
 from typing import Any, NoReturn
 
+from tornado.iostream import IOStream
 from tornado.web import Application, Finish, HTTPError, RequestHandler
 
 from . import listing, message, send
-from .account import Account, ApiRequest
+from .account import Account, ApiRequest, Failing, Outage
 from .listing import Page
 from .message import Message
 from .story import Answer
 from .view import ViewHandler
 
 _JSON = "application/json"
+_GARBLED = "<html><head><title>Temporarily unavailable</title></head><body></body></html>"
 
 
 class ApiHandler(RequestHandler):
@@ -40,13 +42,31 @@ class ApiHandler(RequestHandler):
         self.account = account
 
     def prepare(self) -> None:
-        """Refuse before anything is read: outage, then credentials."""
+        """Refuse before anything is looked at: outage, credentials, limits."""
         outage = self.account.outage
-        if outage is not None and outage.refuses(self.request.method or ""):
-            self.refuse(outage.status, outage.error)
-        if not self._is_authorised():
+        if outage is not None and outage.strikes(self.request.method or ""):
+            self._fail(outage)
+        elif not self._is_authorised():
             self.set_header("WWW-Authenticate", 'Basic realm="Plivo"')
             self.refuse(401, "authentication failed")
+        elif not self.account.admit(is_list=self._is_list()):
+            self.refuse_for_now()
+
+    def _fail(self, outage: Outage) -> None:
+        """Do as *outage* wants; nothing of the call is looked at afterwards."""
+        if outage.failing is Failing.REFUSED:
+            self.refuse(outage.status, outage.error)
+        if outage.failing is Failing.GARBLED:
+            self.set_status(outage.status)
+            raise Finish(_GARBLED)
+        stream = self.cut_off()
+        if outage.failing is Failing.CUT:
+            stream.close()
+        else:
+            self.account.background.start(_wait_out(stream))
+
+    def _is_list(self) -> bool:
+        return self.request.method == "GET" and self.path_args[1:] == []
 
     def _is_authorised(self) -> bool:
         options = self.account.options
@@ -72,6 +92,18 @@ class ApiHandler(RequestHandler):
         """Answer with an error, and end the call here."""
         self.answer(status, error=error)
         raise Finish
+
+    def refuse_for_now(self) -> NoReturn:
+        """Ask the caller to slow down."""
+        retry_after_s = self.account.options.retry_after_s
+        if retry_after_s is not None:
+            self.set_header("Retry-After", str(retry_after_s))
+        self.refuse(429, "too many requests")
+
+    def cut_off(self) -> IOStream:
+        """Give no answer; what becomes of the connection is the caller's business."""
+        self.note(None)
+        return self.detach()
 
     def write_error(self, status_code: int, **_: Any) -> None:
         """Give Tornado's own refusals (404, 405) Plivo's shape."""
@@ -103,6 +135,13 @@ class ApiHandler(RequestHandler):
 class MessagesHandler(ApiHandler):
     """`/v1/Account/{auth_id}/Message/`."""
 
+    def prepare(self) -> None:
+        """Note whom a send is for, even if it is refused unread."""
+        body = self._json()
+        if isinstance(body, dict) and isinstance(dst := body.get("dst"), str):
+            self.dst = dst
+        super().prepare()
+
     async def post(self, _auth_id: str) -> None:
         """Send."""
         asked = self._read_send()
@@ -111,8 +150,7 @@ class MessagesHandler(ApiHandler):
         self._refuse_by(manner)
         taken = self.account.take(asked, self.request.remote_ip or "")
         if manner is Answer.DROPPED:
-            self.note(None)
-            self.detach().close()
+            self.cut_off().close()
             return
         if manner is Answer.AFTER_CALLBACK:
             await taken[0].first_called.wait()
@@ -138,10 +176,7 @@ class MessagesHandler(ApiHandler):
 
     def _refuse_by(self, manner: Answer) -> None:
         if manner is Answer.LIMITED_ONCE:
-            retry_after_s = self.account.options.retry_after_s
-            if retry_after_s is not None:
-                self.set_header("Retry-After", str(retry_after_s))
-            self.refuse(429, "too many requests")
+            self.refuse_for_now()
         if manner is Answer.BROKEN:
             self.refuse(500, "internal server error")
         if manner is Answer.REFUSED:
@@ -208,6 +243,14 @@ def application(account: Account) -> Application:
         default_handler_class=UnknownHandler,
         log_function=_no_access_log,
     )
+
+
+async def _wait_out(stream: IOStream) -> None:
+    """Keep a connection open until the other end gives up, or this one is stopped."""
+    try:
+        await stream.read_until_close()
+    finally:
+        stream.close()
 
 
 def _no_access_log(_: RequestHandler) -> None:

@@ -115,6 +115,7 @@ def _add_manners(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="call back there, whatever host the callback's url names",
     )
+    add("--limits", action="store_true", help="answer 429 past Plivo's limits on API calls")
     add(
         "--paging",
         choices=("offset", "cursor"),
@@ -140,6 +141,7 @@ def _options(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Opti
             retry_after_s=given.retry_after,
             retry_nonce=given.retry_nonce,
             connect_to=given.connect_to,
+            limits=given.limits,
             paging=given.paging,
         )
     except ValueError as exc:

@@ -18,7 +18,8 @@ compared with a live account. Where those say nothing, it had to choose:
   leave the field out.
 - order: first attempts about one message never overtake each other. Plivo promises no order.
 - ErrorCode: blank unless undelivered or failed; which code comes with `rejected` is unknown.
-- 429: whether Plivo sends Retry-After, and the body, are unknown. Rate limits are not enforced.
+- 429: whether Plivo sends Retry-After, and the body, are unknown. Limits are enforced with --limits
+  alone; how Plivo counts is not documented.
 - redirects: not followed, and counted as a failed attempt. What Plivo does is unknown.
 - the list: newest first. Plivo's order is not documented, nor whether its `meta.next` goes on by
   offset or by cursor: --paging shows both. A filter that is not applied here is refused with 400.

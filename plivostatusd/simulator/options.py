@@ -47,6 +47,8 @@ class Options:
     # None leaves the header of a 429 away.
     retry_after_s: int | None = 1
     retry_nonce: RetryNonce = "new"
+    # Enforce Plivo's limits on calls of its API, shortened by speed.
+    limits: bool = False
     # How the list goes on after a page: Plivo's SDK is prepared for both.
     paging: Paging = "offset"
     # Where to connect whatever host the callback's url names; the url is signed as it stands.

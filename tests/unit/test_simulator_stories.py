@@ -216,7 +216,7 @@ async def test_a_seed_repeats_it_all() -> None:
 async def test_an_outage_refuses_everything() -> None:
     """While an outage is set every call gets its status and nothing is taken; then all is well."""
     async with playing() as (simulator, receiver):
-        simulator.outage = Outage(402, sends_only=True)
+        simulator.outage = Outage(402, only="sends")
         assert (await send(simulator, number("0001"), receiver.url)).code == 402
         simulator.outage = None
         assert (await send(simulator, number("0001"), receiver.url)).code == 202
