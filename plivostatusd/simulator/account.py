@@ -2,8 +2,8 @@
 The account that the simulator plays: what it took, what it was asked, and how it answers.
 
 Owns the messages and starts their stories. Knows nothing of HTTP: `api` turns calls into its
-methods, `simulator` composes the two. Under the same seed the same calls in the same order give
-the same identifiers, nonces and shuffles.
+methods, `simulator` composes the two, and may do so more than once, one after the other. Under the
+same seed the same messages get the same identifiers, nonces and fates, in whatever order they come.
 """
 
 from __future__ import annotations
@@ -88,8 +88,12 @@ class Account:
         self._catalogue = Catalogue()
         self._limits = Limits(pace.shortened_s)
         self._courier = Courier(options, pace, self.background, say)
-        self._teller = Teller(options, pace, self._courier)
+        self._teller = Teller(options, pace, self._courier, self.background)
         self._limited: set[str] = set()
+
+    def resume(self) -> None:
+        """Go on with the stories that a stop has cut off. Retries it cut off are given up."""
+        self._teller.resume()
 
     def admit(self, *, is_list: bool) -> bool:
         """Say whether Plivo's limits, if they are enforced, let one more call pass."""
@@ -102,18 +106,20 @@ class Account:
         for dst in asked.recipients:
             story = story_of(dst)
             message = self.add(asked, dst, requester_ip, story)
-            self.background.start(self._teller.tell(message, story))
+            self._teller.begin(message, story)
             taken.append(message)
         return taken
 
     def add(self, asked: Send, dst: str, requester_ip: str, story: Story | None = None) -> Message:
         """Know a message without telling any story of it."""
         # A source of its own, so that one message's nonces do not depend on another's timing.
-        source = random.Random(f"{self.seed}/{len(self.messages)}")
+        lot = f"{self.seed}/{dst}/{self._catalogue.count_to(dst)}"
+        source = random.Random(lot)
         taken_us = self._pace.now_us()
         message = Message(
             uuid=str(uuid.UUID(int=source.getrandbits(128), version=4)),
             number=len(self.messages),
+            lot=lot,
             src=asked.src or POOL_NUMBER,
             dst=dst,
             taken_us=taken_us,

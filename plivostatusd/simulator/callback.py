@@ -22,6 +22,11 @@ class Callback:
     fields: Mapping[str, str]
     request: Signed
 
+    @property
+    def sequence(self) -> int:
+        """Which change of its message it reports."""
+        return int(self.fields["Sequence"])
+
 
 def fields_of(message: Message, status: str, sequence: int, error_code: str = "") -> dict[str, str]:
     """Write the fields that report *status*, with the times known by now; blanks for the rest."""

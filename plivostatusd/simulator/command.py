@@ -9,8 +9,9 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from .fate import LATE_S_MAX
 from .manual import epilog
 from .options import AUTH_ID, AUTH_TOKEN, PORT_MAX, Options
 from .simulator import Simulator
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the main account's tokens: they sign the Ma- headers (default: the same)",
     )
     _add_manners(parser)
+    _add_troubles(parser)
     return parser
 
 
@@ -87,7 +89,7 @@ def _add_manners(parser: argparse.ArgumentParser) -> None:
         metavar="FACTOR",
         help="divide every wait by this (default 1; 10 is ten times faster)",
     )
-    add("--seed", type=int, metavar="N", help="repeat identifiers, nonces and shuffles")
+    add("--seed", type=int, metavar="N", help="repeat identifiers, nonces, shuffles and lots")
     add(
         "--signatures",
         choices=("both", "v2", "v3"),
@@ -115,6 +117,14 @@ def _add_manners(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="call back there, whatever host the callback's url names",
     )
+
+
+def _add_troubles(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    share: dict[str, Any] = {"default": 0.0, "type": float, "metavar": "SHARE"}
+    add("--lose", **share, help="share of callbacks that are never made, 0 to 1 (default 0)")
+    add("--double", **share, help="share that is made twice, at the same time")
+    add("--delay", **share, help=f"share that is up to {LATE_S_MAX:g} s late, and so out of order")
     add("--limits", action="store_true", help="answer 429 past Plivo's limits on API calls")
     add(
         "--paging",
@@ -141,6 +151,9 @@ def _options(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Opti
             retry_after_s=given.retry_after,
             retry_nonce=given.retry_nonce,
             connect_to=given.connect_to,
+            lose=given.lose,
+            double=given.double,
+            delay=given.delay,
             limits=given.limits,
             paging=given.paging,
         )

@@ -6,12 +6,14 @@ Source: Plivo's support pages, "retries" (8 s time-out; +60, +120, +240 s unless
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 
 from . import phone
 from .background import Background
 from .callback import Callback
 from .delivery import Delivery
+from .fate import Fate, fate_of
 from .message import Message
 from .options import Options
 from .pace import Pace
@@ -54,9 +56,30 @@ class Courier:
             ),
         )
 
-    async def report(self, message: Message, callback: Callback) -> Delivery:
-        """Call once and return how that ended; retries, where needed, go on behind."""
-        first = await self.carry(message, callback)
+    async def report(self, message: Message, callback: Callback) -> Delivery | None:
+        """
+        Call once and return how that ended; retries, where needed, go on behind.
+
+        None when nothing was called: the callback is lost, or late and goes on behind as well.
+        """
+        fate = fate_of(self._options, message.lot, callback.sequence)
+        if fate.is_lost:
+            message.lost.add(callback.sequence)
+            self._say(f"lost {phone.mask(message.dst)} {message.uuid} {callback.fields['Status']}")
+            return None
+        if fate.late_s:
+            self._background.start(self._call_late(message, callback, fate))
+            return None
+        return await self._call(message, callback, fate)
+
+    async def _call_late(self, message: Message, callback: Callback, fate: Fate) -> None:
+        await self._pace.wait(fate.late_s)
+        await self._call(message, callback, fate)
+
+    async def _call(self, message: Message, callback: Callback, fate: Fate) -> Delivery:
+        copies = [self._again(message, callback)] if fate.is_doubled else []
+        calls = [self.carry(message, each) for each in (callback, *copies)]
+        first, *_ = await asyncio.gather(*calls)
         message.first_called.set()
         if not first.is_acknowledged:
             self._background.start(self._insist(message, callback))
@@ -70,7 +93,7 @@ class Courier:
         delivery = Delivery(
             uuid=message.uuid,
             status=callback.fields["Status"],
-            sequence=int(callback.fields["Sequence"]),
+            sequence=callback.sequence,
             request=callback.request,
             ended_us=self._pace.now_us(),
             answer=answer,
@@ -91,10 +114,15 @@ class Courier:
     async def _insist(self, message: Message, callback: Callback) -> None:
         for attempt, delay_s in enumerate(RETRIES_S, start=2):
             await self._pace.wait(delay_s)
-            if self._options.retry_nonce == "new":
-                callback = self.sign(message, callback.fields)
+            callback = self._again(message, callback)
             if (await self.carry(message, callback, attempt=attempt)).is_acknowledged:
                 return
+
+    def _again(self, message: Message, callback: Callback) -> Callback:
+        """Say the same again: signed anew, or to the byte."""
+        if self._options.retry_nonce == "same":
+            return callback
+        return self.sign(message, callback.fields)
 
 
 def _line(message: Message, delivery: Delivery) -> str:

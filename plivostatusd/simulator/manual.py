@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .courier import RETRIES_S, TIMEOUT_S
+from .limits import CALLS, CALLS_S, LISTS, LISTS_S
 from .story import STORIES
 
 _NOT_VOUCHED_FOR = """\
@@ -16,7 +17,8 @@ compared with a live account. Where those say nothing, it had to choose:
 - Sequence: from 1, in steps of 1. Its first value and step are not documented.
 - times in callbacks: UTC, because they name no zone. Times not known yet are blank; Plivo may
   leave the field out.
-- order: first attempts about one message never overtake each other. Plivo promises no order.
+- order: first attempts about one message never overtake each other, unless --delay makes them
+  late. Plivo promises no order.
 - ErrorCode: blank unless undelivered or failed; which code comes with `rejected` is unknown.
 - 429: whether Plivo sends Retry-After, and the body, are unknown. Limits are enforced with --limits
   alone; how Plivo counts is not documented.
@@ -33,13 +35,14 @@ compared with a live account. Where those say nothing, it had to choose:
 
 _VIEW = """\
 GET /simulator/messages shows, as JSON and without credentials, what was taken: uuid, dst, status,
-and each callback with the answer that it got (`forged` says whether Plivo would have sent it).
+and each callback with the answer that it got (`forged` says whether Plivo would have sent it);
+`lost` holds the sequence of each change whose callback was never made.
 """
 
 
 def epilog() -> str:
     """Write what stands below the options in `--help`."""
-    return f"{_stories()}\n{_retries()}\n{_VIEW}\n{_NOT_VOUCHED_FOR}"
+    return f"{_stories()}\n{_retries()}\n{_troubles()}\n{_VIEW}\n{_NOT_VOUCHED_FOR}"
 
 
 def _stories() -> str:
@@ -54,4 +57,13 @@ def _retries() -> str:
         f"A callback that gets no 2xx within {TIMEOUT_S:g} s is tried again after {waits} s; all\n"
         "these, and the stories' own waits, are divided by --speed (the time-out never falls\n"
         "below 2 s).\n"
+    )
+
+
+def _troubles() -> str:
+    return (
+        "--lose, --double and --delay draw a lot for each change of each message; --seed repeats\n"
+        "them, in whatever order messages come. What is lost the API alone knows. --limits allows\n"
+        f"{CALLS} calls in {CALLS_S:g} s, and {LISTS} of the list in {LISTS_S:g} s; --speed "
+        "shortens these too.\n"
     )

@@ -24,11 +24,13 @@ class Message:
     """
     A message, what has become of it, and every callback that went out about it.
 
-    Numbers are digits alone, as Plivo writes them. `deliveries` are in the order of their answers.
+    Numbers are digits alone, as Plivo writes them. `deliveries` are in the order of their answers;
+    `lost` holds the changes whose callbacks nobody will ever make.
     """
 
     uuid: str
     number: int = 0
+    lot: str = ""
     src: str = field(repr=False)
     dst: str = field(repr=False)
     taken_us: int
@@ -46,6 +48,7 @@ class Message:
     updated_us: int = 0
     times_us: dict[str, int] = field(default_factory=dict)
     deliveries: list[Delivery] = field(default_factory=list, repr=False)
+    lost: set[int] = field(default_factory=set)
     first_called: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     def change(

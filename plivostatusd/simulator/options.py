@@ -47,6 +47,10 @@ class Options:
     # None leaves the header of a 429 away.
     retry_after_s: int | None = 1
     retry_nonce: RetryNonce = "new"
+    # Shares of the changes whose callback is never made, made twice, and made up to 10 s late.
+    lose: float = 0.0
+    double: float = 0.0
+    delay: float = 0.0
     # Enforce Plivo's limits on calls of its API, shortened by speed.
     limits: bool = False
     # How the list goes on after a page: Plivo's SDK is prepared for both.
@@ -70,6 +74,9 @@ class Options:
             yield "auth id: want 20 capitals and digits that begin with MA or SA"
         if not self.auth_tokens or not all((*self.auth_tokens, *self.main_auth_tokens)):
             yield "auth token: want at least one, none of them empty"
+        for name in ("lose", "double", "delay"):
+            if not 0 <= (share := getattr(self, name)) <= 1:
+                yield f"{name} {share:g}: want a share, 0 to 1"
         if not self.speed > 0:
             yield f"speed {self.speed:g}: want more than 0"
         if not 0 <= self.port <= PORT_MAX:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from tornado.httpserver import HTTPServer
 
@@ -42,10 +43,12 @@ class Simulator:
         *,
         say: Callable[[str], None] = _quiet,
         now_us: Callable[[], int] = wall_us,
+        account: Account | None = None,
     ) -> None:
         self.options = options or Options(port=0)
         self.url = ""
-        self._account = Account(self.options, Pace(self.options.speed, now_us), say)
+        self._follows = account is not None
+        self._account = account or Account(self.options, Pace(self.options.speed, now_us), say)
         self._server = HTTPServer(
             application(self._account),
             max_body_size=_BODY_BYTES_MAX,
@@ -91,6 +94,9 @@ class Simulator:
         self._server.add_socket(listener)
         port = listener.getsockname()[1]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.options = replace(self.options, port=port)
+        if self._follows:
+            self._account.resume()
         return self.url
 
     async def stop(self) -> None:
@@ -98,6 +104,14 @@ class Simulator:
         self._server.stop()
         await self._account.background.stop()
         await self._server.close_all_connections()
+
+    def successor(self) -> Simulator:
+        """
+        Make the one that goes on where this one stops: with its account, on its port.
+
+        Started once this one has stopped, it goes on with the stories that were cut off.
+        """
+        return Simulator(self.options, account=self._account)
 
     async def idle(self) -> None:
         """Wait until every story is told and every retry has ended."""

@@ -13,7 +13,7 @@ from .message import Message
 
 class ViewHandler(RequestHandler):
     """
-    `{"messages": [{uuid, dst, status, error_code, callbacks: [{status, sequence, …}]}]}`.
+    `{"messages": [{uuid, dst, status, sequence, …, lost, callbacks: [{status, sequence, …}]}]}`.
 
     Oldest first. Needs no credentials, since only this machine reaches it. No message text.
     """
@@ -37,7 +37,9 @@ def _shown(message: Message) -> dict[str, object]:
         "dst": message.dst,
         "story": message.story.digits if message.story else None,
         "status": message.state,
+        "sequence": message.sequence,
         "error_code": message.error_code or None,
+        "lost": sorted(message.lost),
         "callbacks": [_shown_delivery(delivery) for delivery in message.deliveries],
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -110,8 +111,29 @@ def hearing(receiver: Receiver) -> Application:
     return Application([(r"/plivo/.*", Hear)], receiver=receiver, log_function=lambda _: None)
 
 
+class Lines:
+    """What a simulator says; `heard` waits for a line."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._news = asyncio.Event()
+
+    def __call__(self, line: str) -> None:
+        """Hear a line."""
+        self.lines.append(line)
+        self._news.set()
+
+    async def heard(self, pattern: str) -> None:
+        """Return once a line has matched *pattern*."""
+        while not any(re.search(pattern, line) for line in self.lines):
+            self._news.clear()
+            await self._news.wait()
+
+
 @asynccontextmanager
-async def playing(options: Options | None = None) -> AsyncIterator[tuple[Simulator, Receiver]]:
+async def playing(
+    options: Options | None = None, say: Callable[[str], None] = lambda _: None
+) -> AsyncIterator[tuple[Simulator, Receiver]]:
     """Run a simulator and a receiver; both are gone afterwards."""
     receiver = Receiver()
     receiver.gate.set()
@@ -119,7 +141,7 @@ async def playing(options: Options | None = None) -> AsyncIterator[tuple[Simulat
     sockets = bind_sockets(0, "127.0.0.1")
     server.add_sockets(sockets)
     receiver.url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/plivo/ref/status"
-    simulator = Simulator(options or Options(port=0, speed=SPEED))
+    simulator = Simulator(options or Options(port=0, speed=SPEED), say=say)
     await simulator.start()
     try:
         yield simulator, receiver

@@ -102,6 +102,8 @@ def test_tokens_come_from_files(tmp_path: Path) -> None:
         (["--auth-token-file", "/dev/null"], "no token"),
         (["--speed", "0"], "speed"),
         (["--retry-after", "soon"], "whole seconds"),
+        (["--lose", "2"], "lose"),
+        (["--paging", "page"], "page"),
         (["--signatures", "v4"], "v4"),
         (["--unheard-of"], "unheard-of"),
     ],
@@ -118,6 +120,19 @@ def test_a_taken_port_is_69(capsys: pytest.CaptureFixture[str]) -> None:
         where = f"127.0.0.1:{other.getsockname()[1]}"
         assert main(["--listen", where]) == 69
     assert where in capsys.readouterr().err
+
+
+def test_troubles_are_options() -> None:
+    """What is lost is told with its number masked; lists past the limit are refused."""
+    troubles = ("--lose", "1", "--double", "1", "--delay", "1", "--limits", "--paging", "cursor")
+    with running("--speed", "1000", *troubles) as (process, url):
+        send(url)
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(5)]
+        lost = re.compile(r"lost \+1415\*{4}0001 \S+ (queued|sent|delivered)\n")
+        assert ["queued", "sent", "delivered"] == [
+            m[1] for m in map(lost.fullmatch, lines[2:]) if m
+        ]
 
 
 def test_help_says_what_it_cannot_vouch_for(capsys: pytest.CaptureFixture[str]) -> None:
