@@ -2,9 +2,9 @@
 The connections under the SDK: urllib3's own, which also tell the attempt what they do.
 
 Promises: the attempt knows of the request before its first byte is handed to a socket (a proxy's
-CONNECT is no request); an idle connection is used again only while it is fresh; nothing is retried
-or redirected; an answer is read whole or not at all, and never past ``ANSWER_BYTES_MAX``. Imports
-requests, so only ``client`` imports it, in the worker thread.
+CONNECT is no request); an idle connection is used again only while it is fresh, and never after an
+interim answer; nothing is retried or redirected; an answer is read whole or not at all, and never
+past ``ANSWER_BYTES_MAX``. Imports requests, so only ``client`` imports it, in the worker thread.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import logging
 import math
 import socket
 import time
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -161,6 +162,10 @@ def dial(
 
 
 def _read(response: requests.Response) -> bytes:
+    if response.status_code < HTTPStatus.OK:
+        # An interim answer. The final one may yet come, and must not be that of the next call.
+        response.close()
+        return b""
     body = bytearray()
     for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=True):
         body += chunk

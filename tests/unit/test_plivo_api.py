@@ -399,6 +399,14 @@ async def test_a_connection_that_was_closed(make_server: MakeServer, make_api: M
     assert len(server.requests) == 2
 
 
+async def test_an_interim_answer(make_server: MakeServer, make_api: MakeApi) -> None:
+    """After an interim answer, which another may follow, its connection is not used again."""
+    server = make_server(reply(103), reply(202, TAKEN))
+    api = make_api(server, concurrency=1)
+    assert [await api.send(CALL), await api.send(CALL)] == [Unknown("HTTP 103", 103), ACCEPTED]
+    assert (len(server.requests), server.connections) == (2, 2)
+
+
 async def test_many_at_once(make_server: MakeServer, make_api: MakeApi) -> None:
     """Calls at the same time share threads and connections, and each hears its own answer."""
 
