@@ -57,7 +57,7 @@ _JOURNAL_PREFIXES: Final = {
 
 _PINNED: Final = {
     "aiosqlite": logging.WARNING,  # at DEBUG it logs every statement with its parameters
-    "urllib3": logging.WARNING,  # at DEBUG it logs the path of every request
+    "urllib3": logging.ERROR,  # at DEBUG it logs paths, at WARNING what it could not read
     "tornado.general": logging.WARNING,  # at INFO it quotes the header that it could not read
     "tornado.access": logging.CRITICAL + 1,  # we log requests ourselves, without their query
 }

@@ -118,7 +118,7 @@ class Logbook:
             root.removeHandler(handler)
         root.setLevel(logging.WARNING)
         for name, level in log._PINNED.items():
-            if level > logging.WARNING:  # what is only kept from chattering may stay so
+            if level > logging.ERROR:  # what is only kept from chattering may stay so
                 logging.getLogger(name).setLevel(logging.NOTSET)
         logging.captureWarnings(capture=False)
         sys.excepthook = sys.__excepthook__

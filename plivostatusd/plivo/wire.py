@@ -31,8 +31,9 @@ IDLE_S_MAX = 15.0
 ANSWER_BYTES_MAX = 1_048_576
 _CHUNK_BYTES = 65_536
 
-for _name in ("requests", "urllib3"):  # their DEBUG lines show URLs, and one a call is enough
-    logging.getLogger(_name).setLevel(logging.WARNING)
+# Their DEBUG lines show URLs, urllib3's warnings quote what was answered; one a call is enough.
+logging.getLogger("requests").setLevel(logging.WARNING)
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 class AnswerTooLargeError(Exception):

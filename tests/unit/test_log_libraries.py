@@ -60,6 +60,14 @@ def test_talkative_libraries_are_kept_quiet(start: Start, journal: Journal, name
     assert journal.lines() == []
 
 
+def test_what_urllib3_cannot_read_is_not_quoted(start: Start, journal: Journal) -> None:
+    """urllib3's warning about an answer's head, which quotes the answer, is not written."""
+    start()
+    logging.getLogger("urllib3.connection").warning("Failed to parse headers: %r", "a text")
+    logging.getLogger("urllib3").warning("Connection pool is full")
+    assert journal.lines() == []
+
+
 def test_tornados_access_log_is_off(journal: Journal) -> None:
     """Tornado's line for a failed request, with its query, is not written at any level."""
     logging.getLogger("tornado.access").error("500 GET /messages?to=%2B14155552323")

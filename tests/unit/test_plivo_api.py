@@ -407,6 +407,16 @@ async def test_an_interim_answer(make_server: MakeServer, make_api: MakeApi) -> 
     assert (len(server.requests), server.connections) == (2, 2)
 
 
+async def test_a_head_that_breaks_off(
+    make_server: MakeServer, make_api: MakeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A head that ends in the middle of a name is unknown, and nothing of it is logged."""
+    api = make_api(make_server(cut(b"HTTP/1.1 202 Said\r\nCont")))
+    with caplog.at_level(logging.DEBUG):
+        assert await api.send(CALL) == Unknown("an answer that names no message", 202)
+    assert [record for record in caplog.records if record.name != "asyncio"] == []
+
+
 async def test_many_at_once(make_server: MakeServer, make_api: MakeApi) -> None:
     """Calls at the same time share threads and connections, and each hears its own answer."""
 
