@@ -125,7 +125,7 @@ def swallow(server: ScriptedServer, sock: socket.socket) -> None:
 class ScriptedServer:
     """Listens on a port of its own; what it saw is in *requests*, *connects* and *connections*."""
 
-    def __init__(self, *acts: Act, greet: Greet = plain) -> None:
+    def __init__(self, *acts: Act, greet: Greet = plain, port: int = 0) -> None:
         self.requests: list[bytes] = []
         self.connects: list[bytes] = []
         self.connections = 0
@@ -137,7 +137,7 @@ class ScriptedServer:
         self._lock = threading.Lock()
         self._last: dict[socket.socket, bytes] = {}
         self._sockets: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
