@@ -100,10 +100,11 @@ class Simulator:
         return self.url
 
     async def stop(self) -> None:
-        """Stop listening, end all stories where they are, and cut what is still connected."""
+        """Stop listening, cut what is still connected, and end all stories where they are."""
         self._server.stop()
-        await self._account.background.stop()
+        # Connections first: a story that began after the others have ended would go on alone.
         await self._server.close_all_connections()
+        await self._account.background.stop()
 
     def successor(self) -> Simulator:
         """

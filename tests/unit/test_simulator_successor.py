@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +11,9 @@ import pytest
 
 from plivostatusd.simulator import Options, Simulator
 from tests.unit.simulator_receiver import Lines, number, playing, send
+from tests.unit.test_simulator_api import ROOT, SEND
+from tests.unit.test_simulator_outage import basic
+from tests.wire import Wire
 
 
 @asynccontextmanager
@@ -94,3 +99,28 @@ async def test_retries_are_given_up() -> None:
         async with followed(first) as second:
             await second.idle()
         assert ("delivered", [503] * 3) == (message.state, [d.answer for d in message.deliveries])
+
+
+@pytest.mark.gen_test
+async def test_a_send_during_the_stop() -> None:
+    """However a send falls into a stop, its story is told once: before it, or after."""
+    async with playing(Options(port=0, speed=20.0)) as (first, receiver):
+        port = int(first.url.rpartition(":")[2])
+
+        async def keep_sending(prefix: int) -> None:
+            async with Wire.to(port) as wire:
+                for count in itertools.count():
+                    body = {**SEND, "dst": f"1{prefix}{count:04}0001", "url": receiver.url}
+                    try:
+                        await wire.ask("POST", ROOT, body, {"Authorization": basic()})
+                    except (OSError, EOFError):
+                        return
+
+        sending = [asyncio.ensure_future(keep_sending(41555 + each)) for each in range(20)]
+        await receiver.first.wait()
+        async with followed(first) as second:
+            await asyncio.gather(*sending)
+            await second.idle()
+        assert {(3, "delivered")} == {
+            (each.sequence, each.state) for each in first.messages.values()
+        }
