@@ -230,7 +230,7 @@ class Reconcile:
         default="10m",
     )
     list_per_minute: float = setting(
-        kinds.decimal("0.001", "1000"),
+        kinds.decimal("0.001", "100000"),
         "Calls of Plivo's list of messages; Plivo allows 20 a minute.",
         default="20",
     )

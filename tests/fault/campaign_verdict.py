@@ -1,8 +1,7 @@
 """
 Whether a daemon's record of a campaign is Plivo's truth, message by message. Pure.
 
-`faults` names everything that is wrong with one message, and the less that is said the better. What
-the API alone knows is left out by `only_the_api_knows`, and by nothing else.
+`faults` names everything that is wrong with one message, and the less that is said the better.
 """
 
 from __future__ import annotations
@@ -11,9 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.fault.campaign_plivo import Taken
-
-UNHEARD = {"queued", "unknown"}
-"""What a message may be that was taken, and of which no callback has come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,18 +23,6 @@ class Kept:
     conflict: bool
     duplicate: bool
     recorded: frozenset[tuple[str, int]]
-
-
-def only_the_api_knows(taken: Taken) -> bool:
-    """
-    Say whether no callback about a message's last change has reached the daemon for certain.
-
-    Story 0006, lost callbacks, retries given up. To be removed once the daemon asks the API about
-    silent messages: then `faults` holds for every one.
-    """
-    return not any(
-        report.answer == 200 and report.sequence == taken.sequence for report in taken.reports
-    )
 
 
 def faults(kept: Kept, taken: Sequence[Taken], answers: Sequence[int | None]) -> Iterator[str]:
@@ -72,11 +56,13 @@ def _faults_of_taken(kept: Kept, truth: Taken) -> Iterator[str]:
         yield f"recorded, and never happened: {sorted(kept.recorded)}"
     if not {*truth.forgeries} <= {403, None}:
         yield f"a forgery was answered {sorted(map(str, truth.forgeries))}"
-    if kept.uuid not in ({truth.uuid} if kept.recorded else {truth.uuid, None}):
+    if kept.uuid != truth.uuid:
         yield f"its UUID is {kept.uuid}, and {truth.uuid} at Plivo"
-    heard = {max(kept.recorded, key=lambda each: each[1])[0]} if kept.recorded else UNHEARD
-    if kept.status not in heard:
-        yield f"{kept.status}, and heard was {sorted(heard)}"
     told = (kept.status, kept.error_code)
-    if told != (truth.status, truth.error_code) and not only_the_api_knows(truth):
+    if told != (truth.status, truth.error_code):
         yield f"{told} instead of {(truth.status, truth.error_code)}"
+
+
+def was_found_out(kept: Kept, truth: Taken) -> bool:
+    """Say whether no callback told of a message's last change: the API did."""
+    return truth.sequence not in {sequence for _, sequence in kept.recorded}

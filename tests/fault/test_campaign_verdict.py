@@ -10,7 +10,7 @@ import pytest
 from plivostatusd.simulator.story import STORIES
 from tests.fault.campaign_plan import BLOWS_A_KIND, KINDS, plan
 from tests.fault.campaign_plivo import Report, Taken
-from tests.fault.campaign_verdict import Kept, faults, only_the_api_knows
+from tests.fault.campaign_verdict import Kept, faults, was_found_out
 
 TO = "+16285550001"
 UUID = "7b1d2c52-86b1-4f08-9d0d-0c6a3a0a9a01"
@@ -65,8 +65,8 @@ def test_a_plan_is_whole() -> None:
         (KEPT, [TAKEN], [202]),
         (KEPT, [TAKEN], [429, 429, 202]),
         (KEPT, [TAKEN], [None]),
-        (replace(KEPT, status="sent", recorded=HEARD), [LOST], [202]),
-        (UNKNOWN, [replace(TAKEN, reports=())], [None]),
+        (replace(KEPT, recorded=HEARD), [LOST], [202]),
+        (replace(KEPT, recorded=frozenset()), [replace(TAKEN, reports=())], [None]),
         (UNKNOWN, [], [500]),
         (UNKNOWN, [], []),
         (replace(UNKNOWN, status="refused"), [], [400]),
@@ -85,7 +85,9 @@ def test_what_is_right(kept: Kept, taken: list[Taken], answers: list[int | None]
         (KEPT, [TAKEN], [None, 429, 202], "sent again"),
         (replace(KEPT, conflict=True), [TAKEN], [202], "conflict"),
         (replace(KEPT, duplicate=True), [TAKEN], [202], "conflict"),
-        (replace(KEPT, status="sent"), [TAKEN], [202], "sent, and heard was"),
+        (replace(KEPT, status="sent"), [TAKEN], [202], "instead of"),
+        (replace(KEPT, status="sent", recorded=HEARD), [LOST], [202], "instead of"),
+        (UNKNOWN, [replace(TAKEN, reports=())], [None], "UUID"),
         (replace(KEPT, status="sent", recorded=HEARD), [TAKEN], [202], "acknowledged and lost"),
         (
             replace(KEPT, recorded=KEPT.recorded | {FORGED}),
@@ -99,7 +101,6 @@ def test_what_is_right(kept: Kept, taken: list[Taken], answers: list[int | None]
         (KEPT, [replace(TAKEN, status="read")], [202], "instead of"),
         (KEPT, [replace(TAKEN, forgeries=(200,))], [202], "forgery"),
         (replace(UNKNOWN, status="pending"), [TAKEN], [], "acknowledged and lost"),
-        (replace(UNKNOWN, status="delivered"), [replace(TAKEN, reports=())], [202], "heard"),
         (replace(UNKNOWN, status="pending"), [], [], "never taken"),
         (replace(UNKNOWN, status="refused"), [], [500], "never taken"),
         (KEPT, [], [202], "never taken"),
@@ -113,9 +114,8 @@ def test_what_is_wrong(
     assert [] != [sentence for sentence in found if said in sentence], found
 
 
-def test_what_only_the_api_knows() -> None:
-    """Only a last change that nobody acknowledged is left to the API."""
-    unanswered = replace(TAKEN, reports=(*TAKEN.reports[:2], Report("delivered", 3, None)))
-    assert [False, True, True, True] == [
-        only_the_api_knows(each) for each in (TAKEN, LOST, unanswered, replace(TAKEN, reports=()))
+def test_what_was_found_out() -> None:
+    """What no callback told of a last change was found out by asking."""
+    assert [False, True] == [
+        was_found_out(each, TAKEN) for each in (KEPT, replace(KEPT, recorded=HEARD))
     ]

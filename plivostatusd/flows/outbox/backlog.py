@@ -27,14 +27,16 @@ class Backlog:
         self._answers = answers
         self._now_us = now_us
 
-    async def recover(self, *, retry_for_us: int | None, steady_us: int) -> None:
+    async def recover(
+        self, *, retry_for_us: int | None, look_after_us: int, steady_us: int
+    ) -> None:
         """
         At a start: what was being called is unknown, what is too old is refused.
 
         Nothing is too old while the outbox is held (*retry_for_us* is None): an operator decides.
         """
-        now_us = self._now_us()
-        while ids := await self._writer.submit(lambda tx: entries.recover(tx, now_us, steady_us)):
+        now_us, look_us = self._now_us(), steady_us + look_after_us
+        while ids := await self._writer.submit(lambda tx: entries.recover(tx, now_us, look_us)):
             for message_id in ids:
                 log.warning("send_unknown", message_id=message_id, reason="found claimed at start")
         if retry_for_us is not None:

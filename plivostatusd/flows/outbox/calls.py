@@ -118,7 +118,7 @@ class Calls:
 
     async def _leave_unknown(self, entry: Entry, reason: str) -> None:
         now_us = self._now_us()
-        look_us = self._steady_us() + int(self.terms.look_after_s * 1_000_000)
+        look_us = self._steady_us() + self.terms.look_after_us
         await self._ledger.write(
             lambda tx: entries.settle_unknown(tx, entry.row, reason, now_us, look_us)
         )

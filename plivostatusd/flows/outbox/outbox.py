@@ -198,7 +198,9 @@ class Outbox:
         """
         held: str | None = await self._writer.submit(lambda tx: _doubted(tx, doubt))
         await self._backlog.recover(
-            retry_for_us=None if held else self.terms.retry_for_us, steady_us=self._steady_us()
+            retry_for_us=None if held else self.terms.retry_for_us,
+            look_after_us=self.terms.look_after_us,
+            steady_us=self._steady_us(),
         )
         self._gate.hold(held)
         if held:

@@ -47,6 +47,11 @@ class Terms:
     look_after_s: float
 
     @property
+    def look_after_us(self) -> int:
+        """When Plivo's list may first be asked for a lost send, in microseconds from its call."""
+        return int(self.look_after_s * 1_000_000)
+
+    @property
     def retry_for_us(self) -> int:
         """How long a call that never reached Plivo is tried again, in microseconds."""
         return int(self.retry_for_s * 1_000_000)
