@@ -74,6 +74,15 @@ def due(
     return found
 
 
+def is_asked(transaction: Transaction, message_uuid: str) -> bool:
+    """Say whether Plivo is to be asked about the message that has this UUID."""
+    found = transaction.one(
+        "SELECT 1 FROM asks WHERE message = (SELECT row FROM messages WHERE message_uuid = ?)",
+        (message_uuid,),
+    )
+    return found is not None
+
+
 def next_due(transaction: Transaction) -> int | None:
     """Give the earliest instant at which something is due; None when nothing is planned."""
     firsts = [

@@ -105,7 +105,11 @@ class Sweeps:
         await self._desk.writer.submit(lambda tx: asks.move(tx, numbers, due_us))
 
     async def _sweep(self, sought: dict[str, Due]) -> None:
-        """Read the list about *sought*; what was found is taken out of it."""
+        """
+        Read the list about *sought*; what was found is taken out of it.
+
+        What else is to be asked about and stands on a page is learnt with it.
+        """
         desk = self._desk
         made = [each.created_us for each in sought.values()]
         since_us = min(made) - MARGIN_US
@@ -116,11 +120,10 @@ class Sweeps:
 
         async def learn(records: Sequence[MessageRecord]) -> bool:
             nonlocal pages, found
-            ours = [each for each in records if each.message_uuid in sought]
-            await self._learn(ours)
-            for each in ours:
-                sought.pop(each.message_uuid, None)
-            pages, found = pages + 1, found + len(ours)
+            learnt = await self._learn(records)
+            for message_uuid in learnt:
+                sought.pop(message_uuid, None)
+            pages, found = pages + 1, found + len(learnt)
             is_worth_it = pages < PAGES_TO_JUDGE or found >= pages * YIELD_MIN
             return bool(sought) and is_worth_it
 
@@ -130,20 +133,22 @@ class Sweeps:
             log.info("list_unreadable", reason=str(error))
         log.info("list_left", pages=pages, found=found, left=len(sought))
 
-    async def _learn(self, records: Sequence[MessageRecord]) -> None:
-        """Write one page down in one transaction."""
+    async def _learn(self, records: Sequence[MessageRecord]) -> list[str]:
+        """Write down in one transaction what a page says of messages that are to be asked about."""
         desk = self._desk
         moment, patience = desk.moment(), desk.patience
 
-        def job(transaction: Transaction) -> list[Learnt | None]:
-            return [
-                findings.learn(transaction, answer_of(record), moment, patience)
-                for record in records
+        def job(transaction: Transaction) -> list[Learnt]:
+            wanted = [
+                answer_of(each) for each in records if asks.is_asked(transaction, each.message_uuid)
             ]
+            found = [findings.learn(transaction, each, moment, patience) for each in wanted]
+            return [learnt for learnt in found if learnt is not None]
 
-        for learnt in await desk.writer.submit(job) if records else ():
-            if learnt is not None:
-                desk.outcomes.tell(outcomes.of(learnt))
+        found: list[Learnt] = await desk.writer.submit(job) if records else []
+        for learnt in found:
+            desk.outcomes.tell(outcomes.of(learnt))
+        return [learnt.message_uuid for learnt in found if learnt.message_uuid is not None]
 
     async def _close_gap(self) -> None:
         gap = self._gap
