@@ -17,7 +17,7 @@ from plivostatusd.store import asks, entries, pulse
 
 if TYPE_CHECKING:
     from plivostatusd.host.clock import Clock
-    from plivostatusd.store.pulse import Past
+    from plivostatusd.store.pulse import Beat, Past
     from plivostatusd.store.transaction import Transaction
     from plivostatusd.store.writer import Writer
 
@@ -39,7 +39,8 @@ class Pulse:
         self.every_s = every_s
         self._writer = writer
         self._clock = clock
-        self._past: Past | None = None
+        self._past: Past
+        self._begun: set[Beat] = set()
         self._drift_us = 0
 
     async def begin(self) -> Past:
@@ -52,7 +53,9 @@ class Pulse:
     def _begin(self, transaction: Transaction) -> Past:
         wall_us, steady_us = self._clock.wall_us(), self._clock.steady_us()
         past = pulse.begin(transaction, wall_us, steady_us)
-        if self._past is not None:  # an earlier attempt, which may have been committed all the same
+        is_begun = past.heartbeat in self._begun
+        self._begun.add((wall_us, steady_us))
+        if is_begun:  # an earlier attempt was committed, whatever was said of it
             return self._past
         entries.reset_clock(transaction, steady_us, past.drift_us)
         asks.reset_clock(transaction, steady_us, past.drift_us, ASK_US_MAX)

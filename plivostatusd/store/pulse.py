@@ -18,6 +18,7 @@ _HEARTBEAT: Final = "heartbeat"
 _RUNNING: Final = "running"
 _GAP: Final = "gap"
 
+Beat = tuple[int, int]
 Gap = tuple[int, int]
 
 
@@ -27,11 +28,13 @@ class Past:
     What an earlier process left. *away_us*: how long nobody was there; None for a new store.
 
     *drift_us* is to be added to its steady instants, for they are of a clock that is gone.
+    *heartbeat* is its last one, by the wall clock and by the steady one.
     """
 
     away_us: int | None
     was_clean: bool
     drift_us: int
+    heartbeat: Beat | None = None
 
 
 def begin(transaction: Transaction, wall_us: int, steady_us: int) -> Past:
@@ -41,7 +44,12 @@ def begin(transaction: Transaction, wall_us: int, steady_us: int) -> Past:
     past = Past(None, was_clean, 0)
     if heartbeat is not None:
         last_wall_us, last_steady_us = map(int, heartbeat.split())
-        past = Past(max(0, wall_us - last_wall_us), was_clean, last_wall_us - last_steady_us)
+        past = Past(
+            away_us=max(0, wall_us - last_wall_us),
+            was_clean=was_clean,
+            drift_us=last_wall_us - last_steady_us,
+            heartbeat=(last_wall_us, last_steady_us),
+        )
     _note(transaction, _RUNNING, "1")
     beat(transaction, wall_us, steady_us)
     return past
