@@ -27,7 +27,7 @@ LAST_WORD_SENT: Final = 3
 URGENCIES: Final = (CONTESTED, SILENT, DOUBTED, LAST_WORD_SENT)
 
 DAY_US: Final = 86_400_000_000
-_RECORD_KEPT_US: Final = 90 * DAY_US
+RECORD_KEPT_US: Final = 90 * DAY_US
 _PAUSE_US_MAX: Final = DAY_US
 _CONTESTED_US: Final = 60_000_000
 _SENT_FACTOR: Final = 6
@@ -76,7 +76,7 @@ class Patience:
         """
         if standing.status == SENT and not standing.final:
             return Ask(LAST_WORD_SENT, self._until_sent_is_final(asked, silent_us))
-        if not self.after_us or silent_us > _RECORD_KEPT_US:
+        if not self.after_us or silent_us > RECORD_KEPT_US:
             return None
         if standing.contested:
             return Ask(CONTESTED, _pause(_CONTESTED_US, asked) if asked else 0)

@@ -169,8 +169,10 @@ class Fold:
 
     @property
     def contested(self) -> bool:
-        """Say whether outcomes contradict each other, and nobody who overrules has spoken yet."""
-        return self.conflict and self._winner.source not in _OVERRULING
+        """Say whether outcomes contradict each other, and nobody who overrules has said which."""
+        return self.conflict and not any(
+            fact.source in _OVERRULING and rank(fact.said) >= RANK_OUTCOME for fact in self._ordered
+        )
 
     @property
     def doubted(self) -> bool:

@@ -3,14 +3,15 @@ Which messages Plivo's API is to be asked about, inside a transaction, and when.
 
 Who puts them here: `watching`, when they have been open for some time; `folding` and `receipts`,
 when what was reported contradicts itself or cannot be relied upon; `findings`, after each answer.
-Due instants are of the steady clock (host/clock.py).
+`folding` takes out what was silent and is final now: no question is spent on what is known. Due
+instants are of the steady clock (host/clock.py).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from plivostatusd.domain.asking import URGENCIES
+from plivostatusd.domain.asking import LAST_WORD_SENT, SILENT, URGENCIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,12 +26,28 @@ DRIFT_US_MIN: Final = 1_000_000
 
 
 class Due(NamedTuple):
-    """A message to ask about; *message_uuid* is None while nobody knows Plivo's name of it."""
+    """
+    A message to ask about; *message_uuid* is None while nobody knows Plivo's name of it.
+
+    Plivo has had it since some instant from *created_us* to *known_us*, when that was first heard:
+    a send may have waited long for its turn.
+    """
 
     row: int
     message_uuid: str | None
     created_us: int
+    known_us: int
     asked: int
+
+
+_DUE = """
+SELECT row, message_uuid, created_at, coalesce((
+    SELECT min(received_at) FROM events
+    WHERE message = messages.row AND (source <> 'send' OR trust = 'api')
+), created_at), asked
+FROM asks JOIN messages ON row = message
+WHERE urgency = ? AND due_at <= ? ORDER BY due_at, message LIMIT ?
+"""
 
 
 def note(transaction: Transaction, row: int, urgency: int, due_us: int = AT_ONCE) -> None:
@@ -54,6 +71,20 @@ def plan(transaction: Transaction, row: int, ask: Ask | None, steady_us: int, as
     )
 
 
+def pass_on(transaction: Transaction, old: int, new: int) -> None:
+    """Two rows turn out to be one message: ask about *new* as was to be asked about *old*."""
+    found = transaction.one("SELECT urgency, due_at FROM asks WHERE message = ?", (old,))
+    if found is not None:
+        note(transaction, new, *found)
+
+
+def answer_silence(transaction: Transaction, row: int) -> None:
+    """A message is final: whoever wanted to know why it is silent need not ask any more."""
+    transaction.execute(
+        "DELETE FROM asks WHERE message = ? AND urgency IN (?, ?)", (row, SILENT, LAST_WORD_SENT)
+    )
+
+
 def due(
     transaction: Transaction,
     steady_us: int,
@@ -63,11 +94,7 @@ def due(
     """Give what is due of *urgencies*, the most urgent first and then the oldest."""
     found: list[Due] = []
     for urgency in urgencies:
-        rows = transaction.execute(
-            "SELECT row, message_uuid, created_at, asked FROM asks JOIN messages ON row = message"
-            " WHERE urgency = ? AND due_at <= ? ORDER BY due_at, message LIMIT ?",
-            (urgency, steady_us, limit - len(found)),
-        )
+        rows = transaction.execute(_DUE, (urgency, steady_us, limit - len(found)))
         found += map(Due._make, rows)
         if len(found) == limit:
             break
@@ -81,16 +108,6 @@ def is_asked(transaction: Transaction, message_uuid: str) -> bool:
         (message_uuid,),
     )
     return found is not None
-
-
-def next_due(transaction: Transaction) -> int | None:
-    """Give the earliest instant at which something is due; None when nothing is planned."""
-    firsts = [
-        transaction.one("SELECT min(due_at) FROM asks WHERE urgency = ?", (urgency,))
-        for urgency in URGENCIES
-    ]
-    planned = [row[0] for row in firsts if row is not None and row[0] is not None]
-    return min(planned, default=None)
 
 
 def move(transaction: Transaction, rows: Iterable[int], due_us: int) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from plivostatusd.domain.asking import SILENT
+from plivostatusd.domain.asking import DOUBTED, SILENT
 from plivostatusd.domain.statuses import Fact, fold
-from plivostatusd.store import asks, folding
+from plivostatusd.store import asks, folding, watching
 from plivostatusd.store.folding import Evidence
 
 if TYPE_CHECKING:
@@ -22,8 +22,14 @@ DUPLICATE_AT_PLIVO: Final = "duplicate_at_plivo"
 UUID_OF_ANOTHER: Final = "uuid_of_another"
 INFERENCE_WRONG: Final = "inference_wrong"
 
-_PROVING: Final = ("callback", "send", "operator")
-_OF_UUID = "FROM events WHERE message = ? AND message_uuid = ?"
+_OF_UUID = "FROM events WHERE message = ? AND message_uuid = ? AND aside IS NULL"
+# A callback proves whose it is by the ref in its path; on the bare path it speaks of a UUID alone.
+_PROOFS = """
+SELECT source = 'inferred', source IN ('send', 'operator')
+    OR source = 'callback' AND instr(raw, CAST(ref AS BLOB)) > 0
+FROM events JOIN messages ON messages.row = events.message
+WHERE events.message = ? AND events.message_uuid = ? AND aside IS NULL
+"""
 
 
 class Binding(NamedTuple):
@@ -55,26 +61,24 @@ def bind(
     """
     if message.message_uuid == message_uuid:
         return Binding()
+    if message.message_uuid is not None and not _is_inferred(transaction, message):
+        return _note_duplicate(transaction, message, message_uuid)
+    other = folding.by_uuid(transaction, message_uuid)
+    has_it = other is not None and other.message_uuid == message_uuid
+    if other and has_it and other.is_ours and not _is_inferred(transaction, other):
+        return Binding(UUID_OF_ANOTHER)
     remark = None
     if message.message_uuid is not None:
-        if not _is_inferred(transaction, message):
-            return _note_duplicate(transaction, message, message_uuid)
         assert spare_id is not None
         _let_go(transaction, message, spare_id, now_us)
         remark = INFERENCE_WRONG
-    other = folding.by_uuid(transaction, message_uuid)
-    if other is None:
-        folding.learn_uuid(transaction, message, message_uuid)
-        return Binding(remark)
-    if other.message_uuid != message_uuid:  # it had come on the ref of another, as a second one
+    if other and not has_it:  # it had come on the ref of another, as a second one
         transaction.execute("DELETE FROM aliases WHERE id = ?", (message_uuid,))
-    elif not other.is_ours:
+    elif other and not other.is_ours:
         _join(transaction, other, message, now_us)
-    elif _is_inferred(transaction, other):
+    elif other:
         _take(transaction, other, message, message_uuid, now_us)
         return Binding(INFERENCE_WRONG, freed=other)
-    else:
-        return Binding(UUID_OF_ANOTHER)
     folding.learn_uuid(transaction, message, message_uuid)
     return Binding(remark)
 
@@ -86,14 +90,8 @@ def is_free(transaction: Transaction, message_uuid: str) -> bool:
 
 def _is_inferred(transaction: Transaction, message: Found) -> bool:
     """Say whether nothing but an inference says that a message has the UUID that it has."""
-    sources = {
-        source
-        for (source,) in transaction.execute(
-            f"SELECT source {_OF_UUID}",
-            (message.row, message.message_uuid),
-        )
-    }
-    return "inferred" in sources and sources.isdisjoint(_PROVING)
+    events = transaction.execute(_PROOFS, (message.row, message.message_uuid)).fetchall()
+    return any(inferred for inferred, _ in events) and not any(proven for _, proven in events)
 
 
 def _note_duplicate(transaction: Transaction, message: Found, message_uuid: str) -> Binding:
@@ -109,6 +107,7 @@ def _join(transaction: Transaction, loser: Found, survivor: Found, now_us: int) 
     execute = transaction.execute
     execute("UPDATE events SET message = ? WHERE message = ?", (survivor.row, loser.row))
     execute("UPDATE aliases SET message = ? WHERE message = ?", (survivor.row, loser.row))
+    asks.pass_on(transaction, loser.row, survivor.row)
     execute("DELETE FROM messages WHERE row = ?", (loser.row,))
     execute("INSERT INTO aliases VALUES (?, ?)", (loser.id, survivor.row))
     transaction.move(loser.status, None)
@@ -124,7 +123,7 @@ def _let_go(transaction: Transaction, message: Found, spare_id: str, now_us: int
     ).fetchone()
     facts = transaction.execute(
         "SELECT status, source, trust, sequence, at, error_code, reason, units, amount, mcc, mnc"
-        f" {_OF_UUID} AND aside IS NULL",
+        f" {_OF_UUID}",
         (message.row, message_uuid),
     )
     whole = fold(map(Fact._make, facts.fetchall()))
@@ -132,9 +131,11 @@ def _let_go(transaction: Transaction, message: Found, spare_id: str, now_us: int
     evidence = Evidence(received_us=now_us, message_uuid=message_uuid, sender=message.sender)
     own = folding.make_row(transaction, spare_id, recipient, whole, evidence)
     _move(transaction, message, own, message_uuid)
-    folding.fold_again(transaction, message, now_us)
-    if not whole.final:
-        asks.note(transaction, own.row, SILENT)
+    for each in (own, message):
+        folding.fold_again(transaction, each, now_us)
+    if whole.doubted or not whole.final:
+        asks.note(transaction, own.row, DOUBTED if whole.doubted else SILENT)
+    watching.catch_up(transaction, message.row)
 
 
 def _take(

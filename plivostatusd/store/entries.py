@@ -151,13 +151,19 @@ def bind(
 
 
 def _reopen(transaction: Transaction, row: int) -> None:
-    """Look again for a send that was believed to be another one: it is not settled after all."""
+    """
+    Look again for a send that was believed to be another one: it is not settled after all.
+
+    Unless Plivo called back on it, which proves that Plivo has it, if not as what.
+    """
     found = transaction.one(
-        "SELECT created_at, (SELECT max(received_at) FROM events WHERE message = row"
+        "SELECT created_at, (SELECT max(received_at) FROM events WHERE message = messages.row"
         " AND status = 'unknown' AND source = 'send') FROM messages WHERE row = ?",
         (row,),
     )
     if found is None or found[1] is None or state_of(transaction, row) is not None:
+        return
+    if _was_called_back(transaction, row):
         return
     transaction.execute(
         "INSERT INTO outbox (message, state, accepted_at, due_at, attempts, first_tried_at,"

@@ -120,5 +120,6 @@ def _asked(transaction: Transaction, row: int) -> int:
 
 def _fall_silent(transaction: Transaction, message: Found, moment: Moment) -> Fold:
     fact = Fact(status=statuses.SENT, source=statuses.SILENCE, trust="local")
-    folding.add_event(transaction, message, fact, Evidence(received_us=moment.now_us))
+    evidence = Evidence(received_us=moment.now_us, message_uuid=message.message_uuid)
+    folding.add_event(transaction, message, fact, evidence)
     return folding.facts_of(transaction, message.row)

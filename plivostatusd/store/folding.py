@@ -277,6 +277,8 @@ def _update(transaction: Transaction, message: Found, whole: Fold, now_us: int) 
     message.whole = whole
     if whole.contested:
         asks.note(transaction, message.row, CONTESTED)
+    elif whole.final:
+        asks.answer_silence(transaction, message.row)
 
 
 def learn_uuid(transaction: Transaction, message: Found, message_uuid: str) -> None:

@@ -7,7 +7,7 @@ it (store/binding.py).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain.matching import Call
 from plivostatusd.store import binding, entries, folding
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from plivostatusd.store.transaction import Row, Transaction
+
+NEVER_US: Final = 1 << 62
+"""When a send that was given up on is due; a start may bring that nearer (entries.reset_clock)."""
 
 
 def unsettled_calls(transaction: Transaction, since_us: int, until_us: int) -> list[Call]:
@@ -36,10 +39,10 @@ def unsettled_calls(transaction: Transaction, since_us: int, until_us: int) -> l
 
 
 def unknown_due(transaction: Transaction, steady_us: int, limit: int) -> list[Call]:
-    """Give sends whose outcome is unknown and that are to be looked for, the oldest call first."""
+    """Give sends whose outcome is unknown and that are to be looked for, the longest due first."""
     rows = transaction.execute(
         "SELECT message, sender_number, recipient_number, claimed_at FROM outbox"
-        " JOIN messages ON row = message WHERE state = 'unknown' AND due_at <= ? AND reported = 0"
+        " JOIN messages ON row = message WHERE state = 'unknown' AND due_at <= ?"
         " ORDER BY due_at, message LIMIT ?",
         (steady_us, limit),
     )
@@ -77,15 +80,14 @@ def infer(transaction: Transaction, row: int, answer: Answer, moment: Moment) ->
 
 def hurry(transaction: Transaction, due_us: int) -> None:
     """Look for every lost send at the steady instant *due_us*, those given up on among them."""
-    transaction.execute(
-        "UPDATE outbox SET due_at = ?, reported = 0 WHERE state = 'unknown'", (due_us,)
-    )
+    transaction.execute("UPDATE outbox SET due_at = ? WHERE state = 'unknown'", (due_us,))
 
 
 def look_again(transaction: Transaction, row: int, due_us: int) -> None:
-    """Look for a send again at the steady instant *due_us*."""
+    """Look for a send again at the steady instant *due_us*; not for one that was given up on."""
     transaction.execute(
-        "UPDATE outbox SET due_at = ? WHERE message = ? AND state = 'unknown'", (due_us, row)
+        "UPDATE outbox SET due_at = iif(reported, ?, ?) WHERE message = ? AND state = 'unknown'",
+        (NEVER_US, due_us, row),
     )
 
 
@@ -97,11 +99,12 @@ def report_overdue(transaction: Transaction, before_us: int, limit: int) -> list
     """
     rows = transaction.execute(
         "SELECT row, id FROM outbox JOIN messages ON row = message WHERE state = 'unknown'"
-        " AND reported = 0 AND first_tried_at < ? ORDER BY message LIMIT ?",
-        (before_us, limit),
+        " AND due_at < ? AND reported = 0 AND first_tried_at < ? ORDER BY due_at, message LIMIT ?",
+        (NEVER_US, before_us, limit),
     ).fetchall()
     transaction.connection.executemany(
-        "UPDATE outbox SET reported = 1 WHERE message = ?", [(row,) for row, _ in rows]
+        "UPDATE outbox SET reported = 1, due_at = ? WHERE message = ?",
+        [(NEVER_US, row) for row, _ in rows],
     )
     return [message_id for _, message_id in rows]
 

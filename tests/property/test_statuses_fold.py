@@ -124,6 +124,21 @@ def test_a_message_never_goes_back(history: list[Fact], more: Fact) -> None:
         assert after.final
 
 
+@settings(max_examples=500)
+@given(histories)
+def test_what_is_to_be_asked(history: list[Fact]) -> None:
+    """Only outcomes are contested or doubted, and the API's word ends both for good."""
+    whole = fold(history)
+    if whole.contested or whole.doubted:
+        assert statuses.rank(whole.status) >= 4
+        assert whole.final
+    assert whole.conflict or not whole.contested
+    for status in ("delivered", "failed", "read"):
+        asked = whole | fold([Fact(status, "api", "api")])
+        assert not asked.doubted or statuses.rank(asked.status) > statuses.rank(status)
+        assert not asked.contested
+
+
 @settings(max_examples=300)
 @given(histories)
 def test_columns_come_from_the_history(history: list[Fact]) -> None:

@@ -12,7 +12,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,15 @@ class Place:
 
     async def record(self, **fields: Any) -> Recorded:
         """Record a callback made by `arrival`."""
-        given = arrival(received_us=self.clock(), **fields)
+        return await self.take_in(arrival(received_us=self.clock(), **fields))
+
+    async def record_doubtful(self, **fields: Any) -> Recorded:
+        """Record a callback whose outcome is worth a question at Plivo's API."""
+        given = arrival(received_us=self.clock(), trust="url-only", **fields)
+        return await self.take_in(replace(given, doubtful=True))
+
+    async def take_in(self, given: Arrival) -> Recorded:
+        """Record a callback."""
         recorded: Recorded = await self.writer.submit(lambda tx: receipts.record(tx, given))
         return recorded
 
@@ -192,7 +200,7 @@ def arrival(  # noqa: PLR0913 - one a field
         key_fingerprint=key,
         nonces=tuple(nonces) or (f"nonce-{serial:012d}",),
         digest=digest or serial.to_bytes(16, "big"),
-        raw=b"POST /plivo/status\n\n" + repr(pairs).encode(),
+        raw=f"POST /plivo/{f'{ref}/' if ref else ''}status\n\n{pairs}".encode(),
         received_us=received_us,
         message_id=identity.message_id(received_us, os.urandom(10)),
     )

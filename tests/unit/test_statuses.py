@@ -285,6 +285,48 @@ def test_unknown() -> None:
     assert folded(PENDING, UNKNOWN, heard("sent", 2)).status == "sent"
 
 
+DOUBTFUL = heard("delivered", 3, trust="url-only")
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_so"),
+    [
+        ((heard("sent", 2), DOUBTFUL), True),
+        ((DOUBTFUL, heard("delivered", 3)), False),  # V3 says the same
+        ((DOUBTFUL, asked("delivered")), False),
+        ((DOUBTFUL, heard("failed", 9, trust="url-only")), True),
+        ((heard("sent", 2, trust="url-only"),), False),  # no outcome yet
+        ((heard("delivered", 3), heard("read", 4, trust="url-only")), True),
+        ((DOUBTFUL, SILENCE), True),
+        ((), False),
+    ],
+)
+def test_doubted(facts: tuple[Fact, ...], *, is_so: bool) -> None:
+    """An outcome is doubted while nothing better than the URL's signature says it."""
+    assert is_so == folded(*facts).doubted
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_so"),
+    [
+        ((heard("delivered", 3), heard("failed", 4)), True),
+        ((heard("delivered", 3), DOUBTFUL), False),  # twice the same outcome
+        ((heard("delivered", 3), heard("sent", 4)), False),
+        ((heard("delivered", 3), heard("failed", 4), asked("delivered")), False),
+        ((heard("delivered", 3), asked("failed")), False),
+        ((heard("delivered", 3), heard("failed", 4), asked("sent")), True),  # it knows no outcome
+        ((heard("delivered", 3), heard("failed", 4), heard("read", 5)), True),
+        ((heard("delivered", 3), heard("failed", 4), heard("read", 5), asked("delivered")), False),
+        ((heard("delivered", 3), heard("read", 4)), False),
+    ],
+)
+def test_contested(facts: tuple[Fact, ...], *, is_so: bool) -> None:
+    """Outcomes that contradict each other are contested until Plivo's API says which it is."""
+    whole = folded(*facts)
+    assert is_so == whole.contested
+    assert whole.conflict or not whole.contested
+
+
 def test_silence() -> None:
     """Silence makes a `sent` final, has no rank, and gives way to whatever Plivo says later."""
     whole = folded(TAKEN, heard("sent", 2, at_us=2_000), SILENCE)
