@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import aclosing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -54,13 +55,13 @@ class ReconcileHandler(LinesHandler):
     async def _answers(self, ids: list[str]) -> AsyncGenerator[dict[str, Any], None]:
         reconcile = self.services.reconcile
         results: Counter[str] = Counter()
-        asked = reconcile.demand(ids) if ids else reconcile.demand_all()
-        async for outcome in asked:
-            if isinstance(outcome, str):
-                results["not-found"] += 1
-                yield {"id": outcome, "result": "not-found"}
-                continue
-            results[outcome.result] += 1
-            said = asdict(outcome)
-            yield {"id": said.pop("message_id"), **said}
+        async with aclosing(reconcile.demand(ids) if ids else reconcile.demand_all()) as asked:
+            async for outcome in asked:
+                if isinstance(outcome, str):
+                    results["not-found"] += 1
+                    yield {"id": outcome, "result": "not-found"}
+                    continue
+                results[outcome.result] += 1
+                said = asdict(outcome)
+                yield {"id": said.pop("message_id"), **said}
         yield {"done": True, "asked": sum(results.values()), "results": dict(results)}

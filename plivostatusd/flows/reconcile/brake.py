@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from plivostatusd.log import get_logger
@@ -26,6 +27,7 @@ class Brake:
         self._first_s = first_s
         self._failures = 0
         self._until_s = 0.0
+        self._is_released = asyncio.Event()
 
     @property
     def is_on(self) -> bool:
@@ -35,12 +37,16 @@ class Brake:
     async def released(self) -> None:
         """Return once something may be asked."""
         loop = asyncio.get_running_loop()
-        while (left_s := self._until_s - loop.time()) > 0:  # noqa: ASYNC110 - it may move meanwhile
-            await asyncio.sleep(left_s)
+        while (left_s := self._until_s - loop.time()) > 0:
+            self._is_released.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._is_released.wait()
 
     def release(self) -> None:
         """Let the next question through: something has changed, or a person asks."""
         self._until_s = 0.0
+        self._is_released.set()
 
     def note(self, outcome: Finding | Listing) -> bool:
         """Draw the consequences of an answer; True when it can be used."""
@@ -48,16 +54,17 @@ class Brake:
             if self._failures:
                 log.info("reconcile_resumed")
             self._failures = 0
-            self._until_s = 0.0
+            self.release()
             return True
-        self._failures += 1
+        is_news = not self.is_on  # what was asked before fails for the same reason
+        self._failures += is_news
         wait_s = min(LONGEST_S, self._first_s * 2.0 ** min(self._failures - 1, 16))
         if isinstance(outcome, AccountRefused):
             wait_s = max(wait_s, self._first_s * ACCOUNT_S / FIRST_S)
         if isinstance(outcome, NotSent) and outcome.retry_after_s is not None:
             wait_s = max(wait_s, min(outcome.retry_after_s, TOLD_S_MAX))
-        self._until_s = asyncio.get_running_loop().time() + wait_s
-        if self._failures == 1:
+        self._until_s = max(self._until_s, asyncio.get_running_loop().time() + wait_s)
+        if is_news and self._failures == 1:
             hint = "curl -sS https://api.plivo.com/ ; is there an outage, or a new token?"
             log.warning("reconcile_paused", reason=why(outcome), seconds=wait_s, hint=hint)
         return False

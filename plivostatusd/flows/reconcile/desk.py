@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from plivostatusd.flows.pace import Pace
 from plivostatusd.flows.reconcile.brake import Brake
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from plivostatusd.flows.reconcile.outcomes import Outcomes
     from plivostatusd.flows.reconcile.terms import Api, Terms
     from plivostatusd.host.clock import Clock
+    from plivostatusd.plivo.outcome import Finding, Listing
+    from plivostatusd.plivo.query import ListQuery
     from plivostatusd.plivo.record import MessageRecord
     from plivostatusd.store.writer import Writer
 
+Answered = TypeVar("Answered", bound="Finding | Listing")
 
 DEMANDED_US: Final = 600_000_000
 """Stands for `reconcile.after` where that is off, and somebody demands answers all the same."""
@@ -67,23 +70,37 @@ class Desk:
         self.get_pace.per_second = terms.get_per_second
         self.list_pace.per_second = terms.list_per_minute / 60
 
+    async def get(self, message_uuid: str) -> Finding:
+        """Ask about one message; the brake hears of the answer."""
+        api = self.api
+        return self._noted(api, await api.get(message_uuid))
+
+    async def list(self, query: ListQuery) -> Listing:
+        """Ask for one page; the brake hears of the answer."""
+        api = self.api
+        return self._noted(api, await api.list(query))
+
+    def _noted(self, api: Api, outcome: Answered) -> Answered:
+        if api is self.api:  # one that was replaced meanwhile fails because it was closed
+            self.brake.note(outcome)
+        return outcome
+
     def bell(self) -> asyncio.Event:
-        """Make a bell, for one part to rest beside."""
+        """Make a bell for one part, which clears it before it looks: so no ring is lost."""
         bell = asyncio.Event()
         self._bells.append(bell)
         return bell
 
     def ring(self) -> None:
-        """Something may have become due: every part looks."""
+        """Have every part look for what is due."""
         for bell in self._bells:
             bell.set()
 
     async def rest(self, bell: asyncio.Event) -> None:
-        """Wait until *bell* rings, or until it is time to look again."""
+        """Wait until *bell* rings, or it is time to look again."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self.terms.look_every_s):
                 await bell.wait()
-        bell.clear()
 
 
 def answer_of(record: MessageRecord) -> Answer:

@@ -14,6 +14,8 @@ from plivostatusd.store import asks, findings, folding
 from plivostatusd.store.findings import Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from plivostatusd.flows.reconcile.desk import Desk
     from plivostatusd.flows.reconcile.outcomes import Outcome
     from plivostatusd.store.asks import Due
@@ -33,37 +35,44 @@ class Questions:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._bell = desk.bell()
 
     async def run(self) -> None:
         """Ask until cancelled."""
-        bell = self._desk.bell()
         while True:
             await self._desk.brake.released()
+            self._bell.clear()
             asked = 0
             try:
                 asked = await self.round()
-            except* StoreUnavailable:
+            except StoreUnavailable:
                 pass  # the writer has said so
-            except* Exception:
+            except Exception:
                 log.exception("reconcile_failed")
             if not asked:
-                await self._desk.rest(bell)
+                await self._desk.rest(self._bell)
 
     async def round(self) -> int:
         """Ask about a few messages that are due, and say how many. Raises `StoreUnavailable`."""
         desk = self._desk
         steady_us = desk.clock.steady_us()
         due: list[Due] = await desk.writer.submit(lambda tx: asks.due(tx, steady_us, AT_ONCE_MAX))
-        async with asyncio.TaskGroup() as group:
+        under_way: list[asyncio.Task[Outcome | None]] = []
+        # No TaskGroup: before Python 3.13 one that failed leaves its task counted as cancelled
+        # (CPython issue 133747), and 3.11.2 then ends that task at its next time-out, silently.
+        try:
             for each in due:
-                if desk.brake.is_on:
-                    break
                 if not desk.is_asking or each.message_uuid is None:
                     await self._pass_over(each)
                     continue
                 await desk.get_pace.wait()
+                if desk.brake.is_on:
+                    break
                 desk.get_pace.spend()
-                group.create_task(self.ask(each.row, each.message_uuid))
+                under_way.append(asyncio.create_task(self.ask(each.row, each.message_uuid)))
+            await asyncio.gather(*under_way)
+        finally:
+            await _end(under_way)
         return len(due)
 
     async def ask(self, row: int, message_uuid: str) -> Outcome | None:
@@ -73,8 +82,7 @@ class Questions:
         Raises `StoreUnavailable`.
         """
         desk = self._desk
-        finding = await desk.api.get(message_uuid)
-        desk.brake.note(finding)
+        finding = await desk.get(message_uuid)
         if isinstance(finding, plivos.Found):
             answer = answer_of(finding.record)
         elif isinstance(finding, plivos.Absent):
@@ -117,3 +125,10 @@ class Questions:
         outcome = outcomes.failed(message.id, message.message_uuid, message.status, reason)
         self._desk.outcomes.tell(outcome)
         return outcome
+
+
+async def _end(questions: Sequence[asyncio.Task[Outcome | None]]) -> None:
+    """Leave no question behind when one of them failed, or all are to end."""
+    for question in questions:
+        question.cancel()
+    await asyncio.gather(*questions, return_exceptions=True)

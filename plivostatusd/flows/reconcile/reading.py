@@ -22,12 +22,16 @@ class ListUnreadable(Exception):
     """The list could not be read to its end: nothing can be said of what is not in it."""
 
 
+class ListUnanswered(ListUnreadable):
+    """Plivo does not answer: whoever needs the list had better wait."""
+
+
 async def read(desk: Desk, query: ListQuery, on_page: OnPage, *, pages_max: int) -> None:
     """
     Hand every page of *query* to *on_page*, until that says False or the list ends.
 
-    Raises `ListUnreadable`: a page had rows that name no message, there are more than *pages_max*,
-    or Plivo does not answer.
+    Raises `ListUnreadable`: a page had rows that name no message, or there are more than
+    *pages_max*; and `ListUnanswered`.
     """
     page: ListQuery | None = query
     for _ in range(pages_max):
@@ -36,10 +40,9 @@ async def read(desk: Desk, query: ListQuery, on_page: OnPage, *, pages_max: int)
         await desk.list_pace.wait()
         await desk.brake.released()
         desk.list_pace.spend()
-        listing = await desk.api.list(page)
-        desk.brake.note(listing)
+        listing = await desk.list(page)
         if not isinstance(listing, Listed):
-            raise ListUnreadable(why(listing))
+            raise ListUnanswered(why(listing))
         if not await on_page(listing.records):
             return
         if listing.unreadable:

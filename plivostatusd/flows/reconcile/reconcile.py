@@ -18,7 +18,7 @@ from plivostatusd.log import get_logger
 from plivostatusd.store import asks, folding, inferring, watching
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from plivostatusd.domain.matching import Call
     from plivostatusd.flows.reconcile.terms import Api, Gauges, Terms
@@ -31,6 +31,7 @@ log = get_logger()
 
 EVERYTHING: Final = 0
 IDLE_S: Final = 1.0
+NOT_ASKED: Final = "not asked: Plivo's API fails"
 
 
 class Reconcile:
@@ -44,6 +45,7 @@ class Reconcile:
         self._questions = Questions(self._desk)
         self._searches = Searches(self._desk)
         self._sweeps = Sweeps(self._desk)
+        self._bell = self._desk.bell()  # for the two that read lists
         self._rows = [(float("-inf"), 0)]  # when one looked which message was the newest
 
     def change(self, terms: Terms) -> None:
@@ -114,9 +116,9 @@ class Reconcile:
 
     async def _read_lists(self) -> None:
         """Look for lost sends first, then go through what is silent in bulk."""
-        bell = self._desk.bell()
         while True:
             await self._desk.brake.released()
+            self._bell.clear()
             is_busy = False
             try:
                 is_busy = await self._searches.round() or await self._sweeps.round()
@@ -125,15 +127,15 @@ class Reconcile:
             except Exception:
                 log.exception("reconcile_failed")
             if not is_busy:
-                await self._desk.rest(bell)
+                await self._desk.rest(self._bell)
 
     # On demand
 
-    async def demand(self, ids: Sequence[str]) -> AsyncIterator[Outcome | str]:
+    async def demand(self, ids: Sequence[str]) -> AsyncGenerator[Outcome | str, None]:
         """
         Ask about each of *ids* now; outcomes come as they are known, a bare id for what is unknown.
 
-        Raises `StoreUnavailable`.
+        Once Plivo's API fails it is not asked about the rest. Raises `StoreUnavailable`.
         """
         self._desk.brake.release()
         for message_id in ids:
@@ -142,7 +144,7 @@ class Reconcile:
             outcome = None if found is None else await self._ask(found)
             yield message_id if outcome is None else outcome
 
-    async def demand_all(self) -> AsyncIterator[Outcome]:
+    async def demand_all(self) -> AsyncGenerator[Outcome, None]:
         """Ask about all that is open, now, and give outcomes until nothing is left to be asked."""
         desk = self._desk
         desk.brake.release()
@@ -152,7 +154,7 @@ class Reconcile:
                 due_us = desk.clock.steady_us()
                 await desk.writer.submit(lambda tx: inferring.hurry(tx, due_us))
                 await self._sweeps.hurry(EVERYTHING)
-                while not ear.empty() or await self._is_busy():
+                while await self._is_busy() or not ear.empty():
                     outcome = await _next(ear)
                     if outcome is not None:
                         yield outcome
@@ -163,23 +165,30 @@ class Reconcile:
         """Say whether there is something to ask, and Plivo answers."""
         if self._desk.brake.is_on:
             return False
+        was_reading = self._sweeps.is_reading
         steady_us = self._desk.clock.steady_us()
         busy: bool = await self._desk.writer.submit(
             lambda tx: bool(asks.due(tx, steady_us, 1) or inferring.unknown_due(tx, steady_us, 1))
         )
-        return busy or self._sweeps.is_reading
+        return busy or was_reading or self._sweeps.is_reading
 
     async def _ask(self, message: Found) -> Outcome | None:
         """Ask about one message by its name at Plivo, or look for it in Plivo's list."""
+        call: Call | None = await self._desk.writer.submit(
+            lambda tx: inferring.call_of(tx, message.row)
+        )
+        if message.message_uuid is None and call is None:
+            return outcomes.unchanged(message.id, message.status, "Plivo was not called, or is now")
+        if self._desk.brake.is_on:
+            return outcomes.failed(message.id, message.message_uuid, message.status, NOT_ASKED)
         if message.message_uuid is not None:
             await self._desk.get_pace.wait()
             self._desk.get_pace.spend()
             return await self._questions.ask(message.row, message.message_uuid)
-        call: Call | None = await self._desk.writer.submit(
-            lambda tx: inferring.call_of(tx, message.row)
-        )
-        if call is None:
-            return outcomes.unchanged(message.id, message.status, "Plivo was not called, or is now")
+        assert call is not None
+        return await self._look_for(message, call)
+
+    async def _look_for(self, message: Found, call: Call) -> Outcome:
         with self._outcomes.hear() as ear:
             reason = await self._searches.look(call)
             while not ear.empty():

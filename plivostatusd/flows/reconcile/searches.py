@@ -56,9 +56,12 @@ class Searches:
         if not due:
             return False
         together = [call for call in due if call.called_us - due[0].called_us <= SPAN_US]
-        if len(together) <= FEW or not await self._look(together):
-            for call in together:
-                await self._look([call])
+        if len(together) > FEW and await self._look(together):
+            return True
+        for call in together:
+            if desk.brake.is_on:
+                break  # what is left stays due
+            await self._look([call])
         return True
 
     async def look(self, call: Call) -> str | None:
@@ -151,19 +154,19 @@ class Searches:
         """Say once of each send that nobody could settle for long; never send it again."""
         desk = self._desk
         before_us = desk.clock.steady_us() - int(desk.terms.unknown_after_s * 1_000_000)
-        overdue: list[str] = await desk.writer.submit(
-            lambda tx: inferring.report_overdue(tx, before_us, REPORTS_PER_ROUND)
-        )
-        for message_id in overdue:
-            hint = f"Plivo's console, then: plivostatusctl settle {message_id} --help"
-            log.error("send_unsettled", message_id=message_id, hint=hint)
-        if overdue and desk.terms.refuses_unknown:
-            await desk.writer.submit(lambda tx: _refuse(tx, overdue, desk.clock.wall_us()))
+        refuses, now_us = desk.terms.refuses_unknown, desk.clock.wall_us()
 
+        def job(transaction: Transaction) -> list[str]:
+            overdue = inferring.report_overdue(transaction, before_us, REPORTS_PER_ROUND)
+            for message_id in overdue if refuses else ():
+                entries.refuse_unknown(transaction, message_id, now_us)
+            return overdue
 
-def _refuse(transaction: Transaction, overdue: Sequence[str], now_us: int) -> None:
-    for message_id in overdue:
-        entries.refuse_unknown(transaction, message_id, now_us)
+        for message_id in await desk.writer.submit(job):
+            hint = f"plivostatusctl show {message_id}"
+            if not refuses:
+                hint = f"Plivo's console, then: plivostatusctl settle {message_id} --help"
+            log.error("send_unsettled", message_id=message_id, refused=refuses, hint=hint)
 
 
 def _candidate(record: MessageRecord) -> Candidate:

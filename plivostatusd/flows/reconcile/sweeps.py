@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from plivostatusd.domain.asking import DOUBTED, LAST_WORD_SENT, SILENT
+from plivostatusd.domain.asking import DOUBTED, LAST_WORD_SENT, RECORD_KEPT_US, SILENT
 from plivostatusd.flows.reconcile import outcomes
 from plivostatusd.flows.reconcile.desk import answer_of
-from plivostatusd.flows.reconcile.reading import ListUnreadable, read
+from plivostatusd.flows.reconcile.reading import ListUnanswered, ListUnreadable, read
 from plivostatusd.log import get_logger
 from plivostatusd.plivo.query import ListQuery
 from plivostatusd.store import asks, findings, pulse, watching
@@ -44,8 +44,9 @@ class Sweeps:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self.is_reading = False
+        self.is_reading = False  # while it is, what is lent is not due and will be
         self._gap: Gap | None = None
+        self._left: set[tuple[int, int]] = set()  # what no list told of: row, and how often asked
 
     async def begin(self) -> None:
         """Take up a gap that is not filled yet. Raises `StoreUnavailable`."""
@@ -78,26 +79,42 @@ class Sweeps:
 
     async def round(self) -> bool:
         """Go through one stretch; False when there is none worth it. Raises `StoreUnavailable`."""
-        desk, gap = self._desk, self._gap
+        desk = self._desk
         if not desk.is_asking:
             return False
         steady_us = desk.clock.steady_us()
         due: list[Due] = await desk.writer.submit(
             lambda tx: asks.due(tx, steady_us, ROWS_MAX, _URGENCIES)
         )
-        sought = {each.message_uuid: each for each in due if each.message_uuid is not None}
-        if len(sought) < (1 if gap else MANY):
+        self._left.intersection_update((each.row, each.asked) for each in due)
+        sought = {
+            each.message_uuid: each
+            for each in due
+            if each.message_uuid is not None and (each.row, each.asked) not in self._left
+        }
+        is_worth_it = len(sought) >= (1 if self._gap else MANY)
+        is_read = is_worth_it and await self._go_through(sought)
+        if len(due) < ROWS_MAX and (is_read or not is_worth_it):
             await self._close_gap()
-            return False
-        await self._lend(due, desk.clock.steady_us() + LENT_US)
+        return is_worth_it
+
+    async def _go_through(self, sought: dict[str, Due]) -> bool:
+        """Lend *sought* to a sweep, so that nobody else asks; False when Plivo does not answer."""
+        desk = self._desk
         self.is_reading = True
         try:
-            await self._sweep(sought)
+            await self._lend(sought.values(), desk.clock.steady_us() + LENT_US)
+            try:
+                await self._sweep(sought)
+            finally:
+                await self._lend(sought.values(), desk.clock.steady_us())
+        except ListUnanswered as error:
+            log.info("list_unanswered", reason=str(error))
+            return False
         finally:
             self.is_reading = False
-            await self._lend(sought.values(), desk.clock.steady_us())
-        if len(due) < ROWS_MAX and not desk.brake.is_on:
-            await self._close_gap()
+        self._left.update((each.row, each.asked) for each in sought.values())
+        desk.ring()
         return True
 
     async def _lend(self, rows: Iterable[Due], due_us: int) -> None:
@@ -111,10 +128,7 @@ class Sweeps:
         What else is to be asked about and stands on a page is learnt with it.
         """
         desk = self._desk
-        made = [each.created_us for each in sought.values()]
-        since_us = min(made) - MARGIN_US
-        until_us = min(max(made) + MARGIN_US, desk.clock.wall_us() - SETTLED_US)
-        query = ListQuery(since_us=since_us, until_us=max(since_us + 1, until_us))
+        query = self._query(sought.values())
         log.info("list_entered", messages=len(sought))
         pages, found = 0, 0
 
@@ -129,9 +143,21 @@ class Sweeps:
 
         try:
             await read(desk, query, learn, pages_max=PAGES_MAX)
+        except ListUnanswered:
+            raise
         except ListUnreadable as error:
             log.info("list_unreadable", reason=str(error))
-        log.info("list_left", pages=pages, found=found, left=len(sought))
+        finally:
+            log.info("list_left", pages=pages, found=found, left=len(sought))
+
+    def _query(self, sought: Iterable[Due]) -> ListQuery:
+        """Ask for the time in which Plivo took *sought*, as far as it keeps records."""
+        now_us = self._desk.clock.wall_us()
+        spans = [(each.created_us, each.known_us) for each in sought]
+        first_us, last_us = min(first for first, _ in spans), max(last for _, last in spans)
+        since_us = max(first_us, now_us - RECORD_KEPT_US + 2 * MARGIN_US) - MARGIN_US
+        until_us = min(last_us + MARGIN_US, now_us - SETTLED_US)
+        return ListQuery(since_us=since_us, until_us=max(since_us + 1, until_us))
 
     async def _learn(self, records: Sequence[MessageRecord]) -> list[str]:
         """Write down in one transaction what a page says of messages that are to be asked about."""
