@@ -59,14 +59,17 @@ class Answer:
         """Make the answer that Plivo would give to what the SDK's own checks refused."""
         return cls(HTTPStatus.BAD_REQUEST, json.dumps({"error": error}).encode())
 
-    def without(self, secret: str) -> Answer:
-        """Take *secret* out, in case whatever answered repeats what it was sent."""
-        return replace(self, body=self.body.replace(secret.encode(), b"***"))
+    def without(self, *secrets: str) -> Answer:
+        """Take *secrets* out, in case whatever answered repeats what it was sent."""
+        body = self.body
+        for secret in secrets:
+            body = _spellings(secret).sub(b"***", body)
+        return replace(self, body=body)
 
     def fields(self) -> dict[str, Any]:
         """Return the JSON object in the body; empty when there is none."""
         try:
-            content = json.loads(self.body)
+            content = json.loads(self.body.decode("utf-8-sig"))
         except (ValueError, RecursionError):
             return {}
         return content if isinstance(content, dict) else {}
@@ -139,6 +142,12 @@ def retry_after_s(value: str | None, *, now_s: float) -> float | None:
         return max(0.0, zoned.timestamp() - now_s)
     except (ValueError, OverflowError, TypeError, IndexError):
         return None
+
+
+def _spellings(secret: str) -> re.Pattern[bytes]:
+    """Match *secret* however JSON spells it: each of its letters may be an escape."""
+    letters = ((re.escape(bytes([byte])), b"%02x" % byte) for byte in secret.encode())
+    return re.compile(b"".join(rb"(?:\\?%b|\\u00(?i:%b))" % each for each in letters))
 
 
 def _judge_taken(answer: Answer) -> Outcome:

@@ -122,8 +122,8 @@ class PlivoApi:
         finally:  # a cancelled call is cut as a late one is
             if not ended.done():
                 attempt.abort(f"no whole answer within {timeout_s:g} s")
-        token = self._options.auth_token.reveal()
-        return attempt.verdict(lambda answer: judge(answer.without(token)))
+        secrets = self._options.secrets()
+        return attempt.verdict(lambda answer: judge(answer.without(*secrets)))
 
     def _start(self, attempt: Attempt, action: Callable[[Client], None]) -> asyncio.Future[None]:
         """Have a thread make the call; the future is done, and a thread free, when it has ended."""

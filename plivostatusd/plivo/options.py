@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,3 +25,8 @@ class ApiOptions:
         if self.proxy and not self.proxy.lower().startswith(("http://", "https://")):
             message = "proxy: want a URL that begins with http:// or https://"
             raise ValueError(message)
+
+    def secrets(self) -> tuple[str, str]:
+        """Return what no answer may repeat: the token, alone and as each call's header bears it."""
+        token = self.auth_token.reveal()
+        return token, b64encode(f"{self.auth_id}:{token}".encode()).decode()

@@ -99,7 +99,7 @@ def parse(raw: bytes) -> MessageRecord | None:
 def _fields(raw: bytes) -> dict[str, str]:
     """Return the texts and numbers of a JSON object, numbers as they were written."""
     try:
-        content: Any = json.loads(raw, parse_int=str, parse_float=str)
+        content: Any = json.loads(raw.decode("utf-8-sig"), parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return {}
     if not isinstance(content, dict):

@@ -184,3 +184,16 @@ def test_no_repr_shows_the_error() -> None:
 def test_a_secret_is_taken_out() -> None:
     """A token that the other end repeats is gone before anything is judged."""
     assert Refused(400, "not ***") == judge_send(answer(400, {"error": "not tok"}).without("tok"))
+
+
+@pytest.mark.parametrize("said", [r"not to\/\\n", r"not \u0074o/\\n", r"not to\u002F\u005cn"])
+def test_a_secret_is_taken_out_however_it_is_spelt(said: str) -> None:
+    """A token is gone when the other end spells its letters as JSON may."""
+    given = Answer(400, b'{"error": "%s"}' % said.encode()).without("to/\\n", "another")
+    assert Refused(400, "not ***") == judge_send(given)
+
+
+def test_a_secret_hides_in_no_other_encoding() -> None:
+    """JSON is UTF-8: what is not, and might hold a token that was not seen, says nothing."""
+    given = Answer(400, json.dumps({"error": "not tok"}).encode("utf-16")).without("tok")
+    assert Refused(400, "HTTP 400 without an explanation") == judge_send(given)

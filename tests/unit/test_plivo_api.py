@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ CALL = SendCall(
 )
 ACCEPTED = Accepted("uuid-1", "api-1")
 SHORT_S = 0.3
+BASIC = b64encode(f"{AUTH_ID}:{TOKEN}".encode())
+"""What an echo of our own Authorization header would hold."""
 
 make_server = plivo_door.make_server
 make_api = plivo_door.make_api
@@ -119,6 +122,7 @@ async def test_everything_optional_is_sent(make_server: MakeServer, make_api: Ma
         (reply(400, b'{"error": "no"}'), Refused(400, "no")),
         (reply(404, b"<html>"), Refused(404, "HTTP 404 without an explanation")),
         (reply(422, b'{"error": "no %s"}' % TOKEN.encode()), Refused(422, "no ***")),
+        (reply(422, b'{"error": "no Basic %s"}' % BASIC), Refused(422, "no Basic ***")),
         (reply(401, b'{"error": "who"}'), AccountRefused(401, "who")),
         (reply(402, b'{"error": "pay"}'), AccountRefused(402, "pay")),
         (reply(403, b'{"error": "geo"}'), AccountRefused(403, "geo")),
