@@ -153,9 +153,9 @@ def _spellings(secret: str) -> re.Pattern[bytes]:
 def _judge_taken(answer: Answer) -> Outcome:
     """Read a 2xx: only a UUID proves that the message was taken."""
     fields = answer.fields()
-    uuid, api_id = _first(fields.get("message_uuid")), fields.get("api_id")
+    uuid = _first(fields.get("message_uuid"))
     if uuid is not None:
-        return Accepted(uuid, api_id if isinstance(api_id, str) else None)
+        return Accepted(uuid, _word(fields.get("api_id")))
     if fields.get("message_uuid") == [] and fields.get("invalid_number"):
         return Refused(answer.status, "Plivo says that the number is invalid")
     return Unknown("an answer that names no message", answer.status)
@@ -185,7 +185,11 @@ def _judge_common(answer: Answer) -> AccountRefused | NotSent | Unknown:
 
 def _first(uuids: object) -> str | None:
     """Return the one UUID of the list that Plivo sends (a bare string is understood too)."""
-    uuid = uuids[0] if isinstance(uuids, list) and uuids else uuids
-    if not isinstance(uuid, str) or not uuid.isprintable():
+    return _word(uuids[0] if isinstance(uuids, list) and uuids else uuids)
+
+
+def _word(value: object) -> str | None:
+    """Return *value* when it is a short text that can be stored and shown."""
+    if not isinstance(value, str) or not value.isprintable():
         return None
-    return uuid if 0 < len(uuid) <= UUID_CHARS_MAX else None
+    return value if 0 < len(value) <= UUID_CHARS_MAX else None

@@ -197,3 +197,10 @@ def test_a_secret_hides_in_no_other_encoding() -> None:
     """JSON is UTF-8: what is not, and might hold a token that was not seen, says nothing."""
     given = Answer(400, json.dumps({"error": "not tok"}).encode("utf-16")).without("tok")
     assert Refused(400, "HTTP 400 without an explanation") == judge_send(given)
+
+
+@pytest.mark.parametrize("api_id", ["", "a\ud800", "a\nb", "x" * 101, 1, None])
+def test_an_api_id_that_cannot_be_shown(api_id: object) -> None:
+    """Beside a good UUID, an api_id that is no short printable text is none."""
+    given = answer(202, {"message_uuid": ["ab-12"], "api_id": api_id})
+    assert Accepted("ab-12", None) == judge_send(given)
