@@ -13,13 +13,14 @@ FAST_TESTS := tests/unit tests/meta
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak bench lock clean
+.PHONY: help demo test check soak fuzz bench lock clean
 
 help:
 	@echo 'make demo    simulator and daemon on loopback, a few messages, how their status unfolds'
 	@echo 'make test    the whole test suite'
 	@echo 'make check   format, lint, types and the fast tests: under a minute, for every commit'
 	@echo 'make soak    kill -9, ROUNDS=1000 times: nothing acknowledged is lost, nothing is doubled'
+	@echo 'make fuzz    bytes that break something: SEED=... SECONDS_EACH=60 ENGINE=... TARGETS=...'
 	@echo 'make bench   callbacks per second, beside a bare Tornado handler'
 	@echo 'make lock    write requirements/*.txt anew from setup.cfg and requirements/*.in (needs uv)'
 	@echo 'make clean   remove all that these have made, the virtual environment included'
@@ -43,6 +44,12 @@ check:
 soak:
 	@packaging/setup-dev test
 	@$(RUN) tests.fault.soak $(or $(ROUNDS),1000) $(SEED)
+
+# What is found lies in build/fuzz/TARGET/ then; mended, it belongs into tests/data/fuzz/TARGET/.
+fuzz:
+	@packaging/setup-dev fuzz
+	@$(RUN) tests.fuzz $(if $(SEED),--seed=$(SEED)) $(if $(ENGINE),--engine=$(ENGINE)) \
+		$(if $(SECONDS_EACH),--seconds-each=$(SECONDS_EACH)) $(TARGETS)
 
 bench:
 	@packaging/setup-dev bench
