@@ -134,10 +134,12 @@ def retry_after_s(value: str | None, *, now_s: float) -> float | None:
     """
     if value is None:
         return None
-    if _SECONDS.fullmatch(value.strip()):
-        return float(value)
+    # HTTP's blanks alone: float() does not take for blank all that str.strip() does.
+    text = value.strip(" \t")
+    if _SECONDS.fullmatch(text):
+        return float(text)
     try:
-        date = parsedate_to_datetime(value)
+        date = parsedate_to_datetime(text)
         zoned = date if date.tzinfo else date.replace(tzinfo=UTC)
         return max(0.0, zoned.timestamp() - now_s)
     except (ValueError, OverflowError, TypeError, IndexError):

@@ -131,6 +131,10 @@ async def test_everything_optional_is_sent(make_server: MakeServer, make_api: Ma
             reply(429, Retry_After="7"),
             NotSent("Plivo asks to slow down (429)", 7.0, throttled=True),
         ),
+        (
+            reply(429, Retry_After="\x1c30"),
+            NotSent("Plivo asks to slow down (429)", None, throttled=True),
+        ),
         (reply(500, b'{"error": "oops"}'), Unknown("HTTP 500", 500)),
         (reply(502), Unknown("HTTP 502", 502)),
         (reply(503, Retry_After="7"), Unknown("HTTP 503", 503)),
