@@ -16,7 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, TypeVar, cast
 
-from tornado.httputil import HTTPServerRequest
+from tornado.httputil import HTTPInputError, HTTPServerRequest
 
 from plivostatusd.domain import phone
 from plivostatusd.store import database, entries, receipts
@@ -114,6 +114,8 @@ class _Lists:
         is_messages = request.signed.path == "/messages"
         try:
             await (self._messages(request) if is_messages else self._events(request))
+        except HTTPInputError:
+            return  # more parameters than Tornado takes: its own 400
         except (BadQuery, CursorGone) as refusal:
             document = of_refusal(refusal)
             assert document.get("problems") != []
