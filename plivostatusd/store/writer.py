@@ -48,6 +48,7 @@ _ROW_ERRORS: Final = (
     sqlite3.ProgrammingError,
 )
 _PRIMARY_CODE: Final = 0xFF
+_WRITE_ERRORS: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE})
 
 
 @dataclass(slots=True)
@@ -280,6 +281,9 @@ class Writer:
     def _failure(self, error: Exception) -> StoreUnavailable:
         """Draw the consequences of *error*, and name it as a waiter hears of it."""
         self._handle.note(error)
+        return self._named(error)
+
+    def _named(self, error: Exception) -> StoreUnavailable:
         return self._handle.damage or _unavailable(error)
 
     def _commit(self, batch: list[_Waiting]) -> _Result:
@@ -287,11 +291,12 @@ class Writer:
             return self._attempt(batch)
         except Exception as error:  # noqa: BLE001 - every waiter hears of it
             failure = self._failure(error)
-        unsure = [waiting for waiting in batch if waiting.undo and self._committing]
-        outcomes = [
-            _Outcome(error=failure, is_unsure=self._committing and waiting.undo is not None)
-            for waiting in batch
-        ]
+            may_be_there = self._committing and not _left_nothing(error)
+            outcomes = [
+                _Outcome(error=self._named(error), is_unsure=may_be_there and bool(waiting.undo))
+                for waiting in batch
+            ]
+        unsure = [waiting for waiting in batch if waiting.undo and may_be_there]
         self._unsure += unsure
         return _Result(outcomes, self._undo_at_once() if unsure else [], failure)
 
@@ -327,6 +332,8 @@ class Writer:
             transaction = Transaction(connection)
             for unsure in self._unsure:
                 unsure.take_back(transaction)
+            if self._unsure:
+                _write_a_page(connection)
             outcomes = [run(transaction, waiting.job) for waiting in batch]
             transaction.write_tallies()
             self._committing = True
@@ -338,6 +345,27 @@ class Writer:
         undone, self._unsure = self._unsure, []
         self.commits += 1
         return _Result(outcomes, undone)
+
+
+def _left_nothing(error: Exception) -> bool:
+    """
+    Say whether a COMMIT that failed so has left no transaction behind.
+
+    When a write failed it is not all there, and what marks it as committed is written last.
+    """
+    return getattr(error, "sqlite_errorcode", None) in _WRITE_ERRORS
+
+
+def _write_a_page(connection: sqlite3.Connection) -> None:
+    """
+    Have this transaction write, though nothing may have been found to undo.
+
+    A COMMIT whose sync failed leaves a whole transaction in the write-ahead log. This connection
+    has forgotten it, and the next process would take it for committed, unless another is written
+    in its place.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute(f"PRAGMA user_version = {version}")
 
 
 def _refuse_late(waiting: _Waiting, before_s: float) -> bool:
