@@ -62,6 +62,8 @@ class Draining:
             self._writer.submit(partial(receipts.record_spooled, arrival=arrival))
             for _, arrival in arrivals
         ]
+        for future in futures:
+            future.add_done_callback(_look_at_error)
         if futures:
             await asyncio.wait(futures)
         errors = [future.exception() for future in futures]
@@ -93,6 +95,12 @@ class Draining:
             path = self._spool.folder / name
             log.error("spool_unreadable", file=str(path), hint=f"dmesg | tail; cat {path} >copy")
         self._told = set(self._spool.unreadable)
+
+
+def _look_at_error(done: asyncio.Future[Recorded]) -> None:
+    """Ask for the error of one whose drain was stopped: asyncio logs what nobody asked for."""
+    if not done.cancelled():
+        done.exception()
 
 
 def _look(transaction: Transaction) -> None:
