@@ -27,7 +27,7 @@ Files = dict[str, bytes]
 class Disk:
     """What is safe, and what is not yet, after the calls that it was told of."""
 
-    def __init__(self, ops: Sequence[Op]) -> None:
+    def __init__(self, ops: Sequence[Op] = ()) -> None:
         self.folder_is_safe = False
         self.folder_is_there = False
         self._names: dict[str, int] = {}
@@ -35,9 +35,10 @@ class Disk:
         self._contents: dict[int, bytes] = defaultdict(bytes)
         self._contents_pending: dict[int, list[Op]] = defaultdict(list)
         for op in ops:
-            self._follow(op)
+            self.follow(op)
 
-    def _follow(self, op: Op) -> None:
+    def follow(self, op: Op) -> None:
+        """Do what a call did."""
         if op.kind in {"create", "rename", "unlink"}:
             self._names_pending.append(op)
         elif op.kind in {"write", "size"}:
@@ -61,6 +62,10 @@ class Disk:
         """Return what a reader sees while there is power: everything."""
         names = self._named(len(self._names_pending))
         return {name: self._content(node, always) for name, node in names.items()}
+
+    def left(self, names: Chooses, contents: Chooses) -> Files:
+        """Return what a power cut leaves of names and contents when these choose what was safe."""
+        return self._left(self._named(len(self._names_pending), names), contents)
 
     def after_power_cuts(self, chance: random.Random) -> Iterator[Files | None]:
         """Give what may be left: the extremes, and some of what lies between. None: no folder."""
