@@ -57,7 +57,7 @@ def unpack(record: bytes) -> Arrival:
         raw=raw,
         received_us=found["received_us"],
         message_id=found["message_id"],
-        doubtful=found["doubtful"],
+        doubtful=found.get("doubtful") is True,  # no earlier version knew the word
     )
 
 

@@ -169,17 +169,11 @@ class Handler(RequestHandler):
 
     def fields(self) -> message.Fields:
         """
-        Read the body as its sender meant it: what begins with `{` is JSON, whatever its type says.
+        Read the body as its sender meant it (`fields_of`).
 
         Raises `BadSend` and `BodyTooLarge`.
         """
-        media_type = self.request.headers.get("Content-Type", "").lower()
-        is_json = media_type.partition(";")[0].strip().endswith("json")
-        if is_json or self.body.lstrip()[:1] == b"{":
-            return message.fields_of_json(self.body)
-        if media_type.startswith("multipart/"):
-            raise BadSend((("body", "expected JSON or a form: curl's -d, not its -F"),))
-        return message.fields_of_form(self.body)
+        return fields_of(self.body, self.request.headers.get("Content-Type", ""))
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
         """Answer; while the daemon stops, the connection is not kept for another request."""
@@ -260,6 +254,20 @@ class BadQuery(BadSend):
 
     slug = "bad-query"
     title = "The query was not understood"
+
+
+def fields_of(body: bytes, content_type: str) -> message.Fields:
+    """
+    Read a body as its sender meant it: what begins with `{` is JSON, whatever its type says.
+
+    Raises `BadSend`.
+    """
+    media_type = content_type.lower()
+    if media_type.partition(";")[0].strip().endswith("json") or body.lstrip()[:1] == b"{":
+        return message.fields_of_json(body)
+    if media_type.startswith("multipart/"):
+        raise BadSend((("body", "expected JSON or a form: curl's -d, not its -F"),))
+    return message.fields_of_form(body)
 
 
 def _implements(handler: RequestHandler, method: str) -> bool:

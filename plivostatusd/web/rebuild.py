@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from plivostatusd.web.lines import LinesHandler
 from plivostatusd.web.reconcile import BadDemand, ids_of
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from plivostatusd.store.rebuilding import Difference
+
+_YES: Final = (True, "true")
+_NO: Final = (False, "false")
 
 
 class RebuildHandler(LinesHandler):
@@ -22,9 +25,9 @@ class RebuildHandler(LinesHandler):
         """Say what differs; the last line counts. `write` makes the rows right."""
         fields = dict(self.fields())
         write = fields.pop("write", False)
-        if write not in {True, False, "true", "false"}:
+        if write not in _YES + _NO:
             raise BadDemand((("write", "expected true or false"),))
-        await self.stream(self._differences(ids_of(fields), writes=write in {True, "true"}))
+        await self.stream(self._differences(ids_of(fields), writes=write in _YES))
 
     async def _differences(
         self, ids: list[str], *, writes: bool

@@ -88,7 +88,15 @@ async def test_what_is_not_there(house: Listeners) -> None:
 
 
 @pytest.mark.parametrize(
-    "demand", [{"ids": "x" * 65}, {"ids": [1]}, {"ids": ["x"] * 1001}, {"write": "x"}, {"x": 1}]
+    "demand",
+    [
+        {"ids": "x" * 65},
+        {"ids": [1]},
+        {"ids": ["x"] * 1001},
+        {"write": "x"},
+        {"write": [1]},
+        {"x": 1},
+    ],
 )
 async def test_not_understood(house: Listeners, demand: dict[str, Any]) -> None:
     """A demand that makes no sense is 400 at once."""

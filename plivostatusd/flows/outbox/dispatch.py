@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from plivostatusd.domain.errors import StoreUnavailable
+from plivostatusd.domain.errors import StoreUnavailable, Undecided
 from plivostatusd.flows.outbox.ledger import STORE_RETRY_S
 from plivostatusd.log import get_logger
 from plivostatusd.store import entries
@@ -98,7 +98,7 @@ class Dispatch:
         claiming = self._submit(self._now_us(), steady_us)
         try:
             found = await asyncio.shield(claiming)
-        except StoreUnavailable:  # the writer has said so
+        except (StoreUnavailable, Undecided):  # the writer has said so
             self._look_in(STORE_RETRY_S)
             return None
         except asyncio.CancelledError:
@@ -137,7 +137,7 @@ class Dispatch:
             entry = await claiming
             if isinstance(entry, Entry):
                 await self._ledger.write(lambda tx: entries.give_back(tx, entry.row))
-        except StoreUnavailable:
+        except (StoreUnavailable, Undecided):
             log.warning("claim_kept", hint="It counts as unknown after the next start")
 
     async def _tell(self, entry: Entry) -> None:

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar, cast
 from tornado.httputil import HTTPInputError, HTTPServerRequest
 
 from plivostatusd.domain import phone
-from plivostatusd.store import database, entries, receipts
+from plivostatusd.store import database, receipts, submissions
 from plivostatusd.store.reader import Filter, Reader
 from plivostatusd.store.transaction import Transaction
 from plivostatusd.web import events, messages, shapes
@@ -60,7 +60,7 @@ def opened(folder: Path) -> Iterator[Callable[[bytes], None]]:
     rows = _every_row(path, "messages", "created_at DESC, row DESC")
     kept = _every_row(path, "events", "row")
     with closing(asyncio.new_event_loop()) as loop:
-        reader = loop.run_until_complete(Reader.open(path))
+        reader = Reader(path)
         try:
             lists = _Lists(reader, rows, kept)
             yield lambda content: loop.run_until_complete(lists.check(content))
@@ -76,7 +76,7 @@ def _fill(path: Path) -> None:
         for number in range(16):
             now_us = START_US + number // 2 * SECOND_US
             tag, sender = TAGS[number % 4], ("+14155551212", "ACME")[number % 3 % 2]
-            entries.accept(transaction, submission(tag=tag, sender=sender, now_us=now_us))
+            submissions.accept(transaction, submission(tag=tag, sender=sender, now_us=now_us))
             status = STATUSES[number // 4]
             given = arrival(message_uuid=uuid(number), status=status, received_us=now_us)
             receipts.record(transaction, given)

@@ -19,11 +19,12 @@ from typing import Final
 from plivostatusd.domain import message, phone
 from plivostatusd.domain.errors import BadSend
 from plivostatusd.domain.message import FIELDS, Draft, Fields, Request
-from plivostatusd.store import database, entries
-from plivostatusd.store.entries import Entry, Intent
+from plivostatusd.store import database, entries, submissions
+from plivostatusd.store.entries import Entry
+from plivostatusd.store.submissions import Intent
 from plivostatusd.store.transaction import Transaction
+from plivostatusd.web.handler import fields_of
 from plivostatusd.web.problems import of_refusal
-from plivostatusd.web.sends import _fields
 from tests.unit.store_place import submission
 
 SENDERS: Final = (None, "+14155551212", "ACME")
@@ -53,7 +54,7 @@ def opened(folder: Path) -> Iterator[Callable[[bytes], None]]:
 def _check(connection: sqlite3.Connection, content: bytes) -> None:
     content_type, _, body = content.partition(b"\n")
     try:
-        fields = _fields(body, content_type.decode("latin-1"))
+        fields = fields_of(body, content_type.decode("latin-1"))
     except BadSend as bad:
         _check_problems(bad, {"body"})
         return
@@ -112,9 +113,9 @@ def _record(connection: sqlite3.Connection, request: Request) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         transaction = Transaction(connection)
-        accepted = entries.accept(transaction, given)
-        assert accepted.ids == entries.accept(transaction, given).ids
-        first = entries.claim(transaction, given.now_us)
+        accepted = submissions.accept(transaction, given)
+        assert accepted.ids == submissions.accept(transaction, given).ids
+        first = entries.claim(transaction, given.now_us, given.steady_us)
         assert isinstance(first, Entry)
         draft = request.drafts[0]
         sent = Draft(

@@ -17,9 +17,9 @@ from typing import Final
 
 from plivostatusd.domain import times
 from plivostatusd.domain.message import Draft
-from plivostatusd.store import database, entries, receipts, spooled
-from plivostatusd.store.entries import Intent
+from plivostatusd.store import database, receipts, spooled, submissions
 from plivostatusd.store.receipts import Arrival, Recorded
+from plivostatusd.store.submissions import Intent
 from plivostatusd.store.transaction import Transaction
 from tests.unit.store_place import audit_connection, submission
 
@@ -54,7 +54,7 @@ def opened(folder: Path) -> Iterator[Callable[[bytes], None]]:
         transaction = Transaction(connection)
         draft = Draft(to="+14155552323", sender="+14155551212", text="hello", tag=None, options={})
         intent = Intent(id=MESSAGE_ID, ref=REF, draft=draft)
-        entries.accept(transaction, replace(submission(), intents=[intent]))
+        submissions.accept(transaction, replace(submission(), intents=[intent]))
         transaction.write_tallies()
         connection.execute("COMMIT")
         yield partial(_check, connection)
