@@ -140,17 +140,21 @@ class Keep:
 
     async def _run(self) -> None:
         """Try the store twice a second until it has taken everything that can be read."""
+        told = ""
         try:
             while self.is_spooling or self._spool.unreadable:
                 await asyncio.sleep(RETRY_S if self.is_spooling else UNREADABLE_RETRY_S)
                 try:
                     await self._draining.round()
+                    told = ""
                     if self.is_spooling and self._spool.readable_records <= RECORDS_TO_SHUT:
                         await self._finish()
                 except StoreUnavailable:
                     continue
-                except Exception:
-                    log.exception("spool_drain_failed", hint=f"ls -l {self._spool.folder}")
+                except Exception as error:
+                    if repr(error) != told:  # once, for it is tried twice a second
+                        log.exception("spool_drain_failed", hint=f"ls -l {self._spool.folder}")
+                    told = repr(error)
         finally:
             self._task = None
 

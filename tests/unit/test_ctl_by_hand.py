@@ -76,7 +76,14 @@ def test_settle_wants_one_word(tmp_path: Path, words: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [("hold",), ("release",), ("cancel", "0192 x"), ("settle", "--sent", UUID, "0192 x")],
+    [
+        ("hold",),
+        ("release",),
+        ("cancel", "0192 x"),
+        ("settle", "--sent", UUID, "0192 x"),
+        ("reconcile", "0192 x"),
+        ("rebuild", "--write", "0192 x"),
+    ],
 )
 @pytest.mark.parametrize("transport", ["tcp", "unix"])
 def test_without_rights(tmp_path: Path, transport: str, words: tuple[str, ...]) -> None:

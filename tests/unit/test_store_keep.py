@@ -23,7 +23,7 @@ from plivostatusd.simulator import signed_request
 from plivostatusd.store import receipts, spooled
 from plivostatusd.store.keep import Keep
 from plivostatusd.store.receipts import Arrival, Recorded
-from plivostatusd.store.spool import Spool
+from plivostatusd.store.spool import Section, Spool
 from tests.logbook import Logbook
 from tests.unit.store_place import Place, arrival, opened, uuid
 
@@ -292,6 +292,34 @@ async def test_an_unreadable_file(
             await asyncio.sleep(0.01)
         found = both.place.rows("SELECT status FROM events ORDER BY status")
         assert ["delivered", "queued", "sent"] == found
+
+
+@pytest.mark.expect_log("spool_drain_failed")
+async def test_a_spool_that_cannot_be_drained(
+    tmp_path: Path, logbook: Logbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried twice a second, and what is wrong with it said once."""
+    monkeypatch.setattr("plivostatusd.store.keep.RETRY_S", 0.01)
+    tried = 0
+    three = asyncio.Event()
+    sections = Spool.sections
+
+    def fail(spool: Spool) -> Iterator[Section]:
+        nonlocal tried
+        tried += 1
+        if tried < 4:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        three.set()
+        return sections(spool)
+
+    monkeypatch.setattr(Spool, "sections", fail)
+    async with house(tmp_path) as both:
+        with both.locked():
+            await both.keep.put(given("queued", nonce="nonce-0001"))
+        await three.wait()
+        await both.settled()
+        assert 1 == len(logbook.events("spool_drain_failed"))
+        assert ["queued"] == both.place.rows("SELECT status FROM events")
 
 
 async def test_after_the_end(tmp_path: Path) -> None:
