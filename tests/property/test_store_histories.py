@@ -3,8 +3,10 @@ Random histories of the store: whatever happens in whatever order, what is deriv
 
 A machine does at random all that the daemon does: sends, claims, answers of every kind, callbacks
 on both paths, early, late, doubled, shuffled and forged, replays, cancellations, restarts, and
-retention. After each step, and after a batch of which one job is bad, the store is audited: tallies
-against a recount, every message's columns against the fold of its events.
+retention; questions at Plivo's API, inferences right and wrong, silence, and an operator's word.
+After each step, and after a batch of which one job is bad, the store is audited: tallies against a
+recount, every message's columns against the fold of its events, and whether who is to be asked
+about is who is open to question.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +24,31 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from plivostatusd.domain.errors import NotCancellable, ReplayRefused, UnknownRef
-from plivostatusd.store import database, entries, pruning, receipts, submissions
+from plivostatusd.domain.asking import LAST_WORD_SENT, SILENT, Patience
+from plivostatusd.domain.errors import (
+    NotCancellable,
+    NotUnknown,
+    ReplayRefused,
+    TextGone,
+    UnknownRef,
+    UuidTaken,
+)
+from plivostatusd.domain.statuses import Fact
+from plivostatusd.store import (
+    asks,
+    database,
+    entries,
+    findings,
+    folding,
+    inferring,
+    pruning,
+    receipts,
+    settling,
+    submissions,
+    watching,
+)
 from plivostatusd.store.entries import Entry
+from plivostatusd.store.findings import Answer, Moment
 from plivostatusd.store.transaction import Transaction
 from tests.unit.store_place import (
     START_US,
@@ -59,6 +84,18 @@ CALLBACKS = st.tuples(
 )
 
 
+ANSWERS = st.none() | st.builds(
+    Fact("queued", "api", "api")._replace,
+    status=STATUSES,
+    at_us=st.sampled_from([None, 5, 9]),
+    error_code=st.sampled_from([None, "000", "30"]),
+    units=st.sampled_from([None, 2]),
+)
+PATIENCE = Patience(after_us=20, silence_final_us=60)
+REFUSALS = (ReplayRefused, UnknownRef, NotCancellable, NotUnknown, TextGone, UuidTaken)
+LONG_US = 1_000
+
+
 class Histories(RuleBasedStateMachine):
     """One store, and everything that can happen to it."""
 
@@ -90,7 +127,7 @@ class Histories(RuleBasedStateMachine):
         for job in jobs:
             try:
                 outcomes.append(job(transaction))
-            except (ReplayRefused, UnknownRef, NotCancellable) as refusal:
+            except REFUSALS as refusal:
                 outcomes.append(refusal)
         transaction.write_tallies()
         self.connection.execute("COMMIT")
@@ -154,6 +191,7 @@ class Histories(RuleBasedStateMachine):
                 received_us=self.now_us,
                 **fields,
             )
+            given = replace(given, doubtful=trust == "url-only")
             first, second = self.run(*[partial(receipts.record, arrival=given)] * 2)
             if isinstance(first, receipts.Recorded):
                 assert second.cursor is None
@@ -174,9 +212,88 @@ class Histories(RuleBasedStateMachine):
         self.connection.close()
         self.open()
         self.claimed.clear()
+        self.run(
+            lambda tx: entries.reset_clock(tx, self.now_us, 0),
+            lambda tx: asks.reset_clock(tx, self.now_us, 0, 100),
+        )
         while any(self.run(lambda tx: entries.recover(tx, self.now_us, self.now_us))):
             pass
         self.run(lambda tx: entries.expire(tx, self.now_us - 60, "too old", self.now_us))
+
+    # Asking Plivo
+
+    def moment(self, *, after_silence: bool = False) -> Moment:
+        """Read the clocks."""
+        careful_us = self.now_us + LONG_US * after_silence
+        return Moment(now_us=self.now_us, careful_us=careful_us, steady_us=self.now_us)
+
+    @rule(told=st.lists(ANSWERS, min_size=1, max_size=3), after_silence=st.booleans())
+    def ask(self, told: list[Fact | None], *, after_silence: bool) -> None:
+        """Ask about what is due, some of it long after it was heard of last."""
+        moment = self.moment(after_silence=after_silence)
+        (due,) = self.run(lambda tx: asks.due(tx, self.now_us, len(told)))
+        for each, fact in zip(due, told, strict=False):
+            if each.message_uuid is None or fact is None:
+                self.run(lambda tx, r=each.row: findings.note_unanswered(tx, r, moment, PATIENCE))
+            else:
+                self.learn(Answer(each.message_uuid, fact, b"{}"), moment)
+
+    @rule(number=NUMBERS, fact=ANSWERS, after_silence=st.booleans())
+    def ask_about(self, number: int, fact: Fact | None, *, after_silence: bool) -> None:
+        """Ask about one message, due or not."""
+        answer = Answer(uuid(number), fact, None)
+        self.learn(answer, self.moment(after_silence=after_silence))
+
+    def learn(self, answer: Answer, moment: Moment) -> None:
+        """Write an answer down twice: the second time it is no news."""
+        first, second = self.run(
+            *[lambda tx: findings.learn(tx, answer, moment, PATIENCE)] * 2,
+        )
+        assert second is None or not (second.is_new or second.is_silence)
+        assert (first is None) == (second is None)
+
+    @rule()
+    def watch(self) -> None:
+        """Take down what is open, and hurry."""
+        moment = self.moment()
+        (newest,) = self.run(watching.newest_row)
+        self.run(lambda tx: watching.watch(tx, newest, PATIENCE, moment.now_us, moment.now_us))
+        self.run(lambda tx: asks.hurry(tx, 0, 0, self.now_us))
+
+    @rule(data=st.data(), number=NUMBERS, fact=ANSWERS)
+    def infer(self, data: st.DataObject, number: int, fact: Fact | None) -> None:
+        """Believe of a lost send that it is what the list tells of."""
+        lost = self.connection.execute("SELECT message FROM outbox WHERE state = 'unknown'")
+        rows = sorted(row for (row,) in lost)
+        if rows:
+            row, answer = data.draw(st.sampled_from(rows)), Answer(uuid(number), fact, b"{}")
+            self.run(lambda tx: inferring.infer(tx, row, answer, self.moment()))
+
+    @rule(refuses=st.booleans())
+    def give_up(self, *, refuses: bool) -> None:
+        """Report what nobody could settle, and refuse it where that is the rule."""
+        (overdue,) = self.run(lambda tx: inferring.report_overdue(tx, self.now_us - 30, 2))
+        for name in overdue if refuses else ():
+            self.run(lambda tx, n=name: entries.refuse_unknown(tx, n, self.now_us))
+        self.run(lambda tx: inferring.hurry(tx, self.now_us))
+
+    @rule(data=st.data(), word=st.sampled_from(["sent", "not sent", "send again"]), number=NUMBERS)
+    def settle(self, data: st.DataObject, word: str, number: int) -> None:
+        """Take an operator's word."""
+        name = data.draw(st.sampled_from(self.ids))
+        again = submission(now_us=self.now_us)
+        (intent,) = again.intents
+        terms = replace(again, intents=())
+        now_us = self.now_us
+        jobs = {
+            "sent": lambda tx: settling.settle_sent(tx, name, uuid(number), now_us, "root"),
+            "not sent": lambda tx: settling.settle_not_sent(tx, name, now_us, "root"),
+            "send again": lambda tx: settling.send_again(tx, name, intent.id, intent.ref, terms),
+        }
+        (done,) = self.run(jobs[word])
+        if word == "send again" and done is True:
+            self.ids.append(intent.id)
+            self.refs.append(intent.ref)
 
     @rule()
     def take_back(self) -> None:
@@ -208,6 +325,7 @@ class Histories(RuleBasedStateMachine):
         if hasattr(self, "connection"):
             audit_connection(self.connection)
             self.audit_outbox()
+            self.audit_asks()
 
     def audit_outbox(self) -> None:
         """A message waits in the outbox exactly as long as its status is one of waiting."""
@@ -221,6 +339,14 @@ class Histories(RuleBasedStateMachine):
                 assert status not in {"pending", "unknown"}
             elif state != "claimed":
                 assert state == status
+
+    def audit_asks(self) -> None:
+        """Nobody asks why a message is silent that is final; who is contradicted is asked about."""
+        transaction = Transaction(self.connection)
+        asked = dict(transaction.execute("SELECT message, urgency FROM asks"))
+        for row, final in transaction.execute("SELECT row, final FROM messages").fetchall():
+            assert not (final and asked.get(row) in {SILENT, LAST_WORD_SENT})
+            assert row in asked or not folding.facts_of(transaction, row).contested
 
 
 Histories.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
