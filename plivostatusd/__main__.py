@@ -107,12 +107,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _restore(loaded: Loaded, options: argparse.Namespace) -> int:
     from plivostatusd.daemon.restore import restore
-    from plivostatusd.host.clock import wall_us
 
     source, store = options.restore, loaded.config.store.path
     os.umask(0o077)
     try:
-        done = restore(source, store, now_us=wall_us(), salvages=options.salvage)
+        done = restore(source, store, salvages=options.salvage)
     except StartRefused as refused:
         sys.stderr.write(f"plivostatusd: {refused}\n")
         return UNAVAILABLE

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from plivostatusd.domain.errors import StartRefused
+from plivostatusd.host.clock import wall_us
 from plivostatusd.host.filesystem import refuse_network
 from plivostatusd.host.lock import LOCK_NAME, DirectoryLock
 from plivostatusd.store import database, entries, mending, pulse
@@ -46,9 +47,9 @@ class Restored:
     aside: Path | None
 
 
-def restore(source: Path, store: Path, *, now_us: int, salvages: bool = False) -> Restored:
+def restore(source: Path, store: Path, *, salvages: bool = False) -> Restored:
     """Put *source* in the place of *store*. Raises `StartRefused`; nothing has changed then."""
-    owner = _check(source, store)
+    owner, now_us = _check(source, store), wall_us()
     with DirectoryLock(store.parent):
         os.chown(store.parent / LOCK_NAME, *owner)
         staged = store.with_name(f"{store.name}.restoring")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,9 +84,9 @@ async def test_nothing_to_ask(tmp_path: Path) -> None:
         way, refused = await house.claimed(), await house.claimed()
         await house.do(entries.settle_refused, refused.row, "no", START_US)
         (waiting,) = (await house.place.accept(submission())).ids
-        outcomes = await house.demand(way.id, refused.id, waiting)
-        assert ["pending", "refused", "pending"] == [each.after for each in outcomes]  # type: ignore[union-attr]
-        assert {"unchanged"} == {each.result for each in outcomes}  # type: ignore[union-attr]
+        outcomes: list[Any] = await house.demand(way.id, refused.id, waiting)
+        assert ["pending", "refused", "pending"] == [each.after for each in outcomes]
+        assert {"unchanged"} == {each.result for each in outcomes}
         assert ([], []) == (house.plivo.asked, house.plivo.queries)
 
 

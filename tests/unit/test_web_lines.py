@@ -66,7 +66,7 @@ async def door(house: Listeners, stack: AsyncExitStack) -> tuple[int, Told]:
         told=told,
         log_function=lambda _: None,
     )
-    return await serve(stack, app), told
+    return await serve(stack, app, house.metrics), told
 
 
 async def test_to_the_end(house: Listeners) -> None:

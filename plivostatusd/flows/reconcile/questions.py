@@ -59,7 +59,7 @@ class Questions:
         due: list[Due] = await desk.writer.submit(lambda tx: asks.due(tx, steady_us, AT_ONCE_MAX))
         under_way: list[asyncio.Task[Outcome | None]] = []
         # No TaskGroup: before Python 3.13 one that failed leaves its task counted as cancelled
-        # (CPython issue 133747), and 3.11.2 then ends that task at its next time-out, silently.
+        # (CPython gh-133747), and 3.11.2 then ends that task at its next time-out, silently.
         try:
             for each in due:
                 if not desk.is_asking or each.message_uuid is None:
