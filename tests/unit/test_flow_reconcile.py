@@ -12,7 +12,7 @@ from plivostatusd.domain.asking import SILENT
 from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.flows.reconcile.brake import Brake
 from plivostatusd.plivo.outcome import AccountRefused, Finding, Unknown
-from plivostatusd.store import watching
+from plivostatusd.store import pruning, watching
 from tests.logbook import Logbook
 from tests.unit.asked_plivo import AFTER_S, AskedPlivo, asking, terms
 from tests.unit.faulty_connection import FaultyConnection
@@ -171,11 +171,11 @@ async def test_faults_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         house.place.clock.pass_(AFTER_S)
         house.plivo.listings = [ZeroDivisionError("a fault")]
         house.plivo.know(1, "queued", START_US)
-        broken = {"is": True}
+        faults = [1, 2]  # a job that fails is run once more, alone
 
         def watch(*arguments: Any) -> bool:
-            if broken.pop("is", False):
-                raise ZeroDivisionError
+            if faults:
+                raise ZeroDivisionError(faults.pop())
             return was(*arguments)
 
         was = watching.watch
@@ -186,3 +186,47 @@ async def test_faults_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
                 await house.place.writer.changed()
             house.place.clock.pass_(AFTER_S)
             await house.plivo.heard(questions=1)
+
+
+@pytest.mark.expect_log("batch_failed")
+async def test_the_store_takes_nothing_for_a_while(tmp_path: Path, logbook: Logbook) -> None:
+    """While the store takes nothing every part tries on, and leaves it to the writer to say so."""
+    async with asking(tmp_path, connect=FaultyConnection, after_s=0.8) as house:
+        entry = await house.sent(1)
+        house.plivo.know(1, "delivered", START_US)
+        house.place.clock.pass_(AFTER_S)
+        async with house.running():
+            house.place.connection.faults = ["without"] * 9
+            while "delivered" != await house.status(entry.id):
+                await house.place.writer.changed()
+        assert [] == house.place.connection.faults
+        assert [] == logbook.events("reconcile_failed")
+
+
+async def test_nobody_knows_its_name(tmp_path: Path) -> None:
+    """Who is to be asked about, and whose name at Plivo nobody knows, is passed over."""
+    async with asking(tmp_path) as house:
+        entry = await house.claimed()
+        house.reconcile.doubt(entry.id)
+        while not house.planned():
+            await house.place.writer.changed()
+        await house.ask_all()
+        assert [] == house.plivo.asked
+        assert [(entry.row, SILENT, 2 * AFTER_S, 1)] == house.planned()
+
+
+@pytest.mark.expect_log("reconcile_paused")
+async def test_gone_by_the_time_of_a_failure(tmp_path: Path) -> None:
+    """Of a message that was deleted while Plivo did not answer nothing is told."""
+    async with asking(tmp_path) as house:
+        await house.sent(1)
+        house.place.clock.pass_(AFTER_S)
+        await house.take_down()
+
+        async def deleted(_message_uuid: str) -> Finding:
+            await house.do(pruning.delete_messages, house.place.clock() + 1)
+            return Unknown("HTTP 500", 500)
+
+        house.plivo.findings = [deleted]
+        await house.reconcile._questions.round()
+        assert ([], []) == (house.counts.results, house.planned())
