@@ -12,6 +12,7 @@ import asyncio
 import inspect
 import os
 import random
+import signal
 from collections.abc import Callable, Generator, Iterator
 
 import pytest
@@ -36,6 +37,8 @@ settings.load_profile("plivostatusd")
 def pytest_configure(config: pytest.Config) -> None:
     """Listen to every logger from here on; nothing of ours has been imported yet."""
     _LOGBOOK.listen()
+    # A shell that starts us in the background has Ctrl-C ignored, by our children too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

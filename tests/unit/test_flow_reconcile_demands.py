@@ -11,11 +11,11 @@ import pytest
 from plivostatusd.flows.reconcile import reconcile, sweeps
 from plivostatusd.flows.reconcile.brake import Brake
 from plivostatusd.flows.reconcile.outcomes import RESULTS, Outcome
-from plivostatusd.flows.reconcile.reconcile import NOT_ASKED
+from plivostatusd.flows.reconcile.reconcile import NOT_ASKED, TOO_EARLY
 from plivostatusd.plivo.outcome import Listed, NotSent, Unknown
 from plivostatusd.store import entries
 from tests.unit.asked_plivo import AFTER_S, Asking, asking
-from tests.unit.store_place import START_US, submission, uuid
+from tests.unit.store_place import SECOND_US, START_US, submission, uuid
 
 
 @pytest.fixture(autouse=True)
@@ -67,10 +67,29 @@ async def test_a_lost_send(tmp_path: Path) -> None:
         assert [("unknown", "delivered", "inferred")] == told(await house.demand(entry.id))
 
 
+async def test_a_send_lost_a_moment_ago(tmp_path: Path) -> None:
+    """While another message may still turn up in the list, the one that is there proves nothing."""
+    async with asking(tmp_path) as house:
+        entry = await house.lost()
+        house.plivo.know(1, "delivered", START_US - 60 * SECOND_US)
+        house.place.clock.pass_(124)
+        (early,) = await house.demand(entry.id)
+        assert isinstance(early, Outcome)
+        assert ("unknown", "unchanged", TOO_EARLY) == (early.after, early.result, early.reason)
+        assert [] == house.plivo.queries
+        async with house.running():
+            assert [] == await house.demand_all()
+        assert [] != house.plivo.queries
+        assert "unknown" == await house.status(entry.id)
+        house.place.clock.pass_(1)
+        assert [("unknown", "delivered", "inferred")] == told(await house.demand(entry.id))
+
+
 async def test_a_list_that_cannot_be_read(tmp_path: Path) -> None:
     """A look that could not see everything is told as failed."""
     async with asking(tmp_path) as house:
         entry = await house.lost()
+        house.place.clock.pass_(130)
         house.plivo.listings = [Listed((), unreadable=1)]
         (failed,) = await house.demand(entry.id)
         assert isinstance(failed, Outcome)

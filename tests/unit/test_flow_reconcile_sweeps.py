@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from plivostatusd.domain.asking import RECORD_KEPT_US
+from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.flows.reconcile import sweeps
 from plivostatusd.plivo.outcome import AccountRefused, Listed, Unknown
 from plivostatusd.store import entries, pulse
@@ -365,3 +366,21 @@ async def test_the_store_takes_nothing(tmp_path: Path) -> None:
         story.cancel()
         await asyncio.wait([story])
         assert 2 < len(house.plivo.queries)
+
+
+@pytest.mark.expect_log("batch_failed")
+async def test_the_store_does_not_take_back(tmp_path: Path) -> None:
+    """What a walk had for itself is due again once the store takes that, not hours later."""
+    async with asking(tmp_path, connect=FaultyConnection) as house:
+        await silent(house, MANY)
+
+        async def read(query: Any) -> Listed:
+            house.place.connection.faults = ["without", "without"]
+            return house.plivo.page(query)
+
+        house.plivo.listings = [read]
+        with pytest.raises(StoreUnavailable):
+            await sweep(house)
+        assert [] == due_now(house)
+        assert await sweep(house)
+        assert {"delivered"} == set(statuses(house))

@@ -32,6 +32,7 @@ log = get_logger()
 EVERYTHING: Final = 0
 IDLE_S: Final = 1.0
 NOT_ASKED: Final = "not asked: Plivo's API fails"
+TOO_EARLY: Final = "called a moment ago: Plivo's list may not hold it yet"
 
 
 class Reconcile:
@@ -189,6 +190,8 @@ class Reconcile:
         return await self._look_for(message, call)
 
     async def _look_for(self, message: Found, call: Call) -> Outcome:
+        if self._searches.is_early(call):
+            return outcomes.unchanged(message.id, message.status, TOO_EARLY)
         with self._outcomes.hear() as ear:
             reason = await self._searches.look(call)
             while not ear.empty():

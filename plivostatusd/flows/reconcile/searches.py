@@ -64,6 +64,14 @@ class Searches:
             await self._look([call])
         return True
 
+    def is_early(self, call: Call) -> bool:
+        """Say whether Plivo's list may lack what fits this call, so that nothing is inferred."""
+        return call.called_us > self._desk.clock.wall_us() - self._certain_after_us
+
+    @property
+    def _certain_after_us(self) -> int:
+        return min(self._desk.patience.after_us, MARGIN_US + SETTLED_US)
+
     async def look(self, call: Call) -> str | None:
         """Look for one send now; a reason comes back when the list cannot be read."""
         return None if await self._look([call]) else "Plivo's list cannot be read"
@@ -110,7 +118,7 @@ class Searches:
     async def _infer(self, calls: Sequence[Call], records: Sequence[MessageRecord]) -> list[Learnt]:
         """Settle what fits, and put the others off."""
         moment = self._desk.moment()
-        sought = {call.row for call in calls}
+        sought = {call.row for call in calls if not self.is_early(call)}
         answers = {record.message_uuid: answer_of(record) for record in records}
 
         def job(transaction: Transaction) -> list[Learnt]:

@@ -47,6 +47,7 @@ class Sweeps:
         self.is_reading = False  # while it is, what is lent is not due and will be
         self._gap: Gap | None = None
         self._left: set[tuple[int, int]] = set()  # what no list told of: row, and how often asked
+        self._lent: list[int] = []  # what nobody else asks about for now: rows
 
     async def begin(self) -> None:
         """Take up a gap that is not filled yet. Raises `StoreUnavailable`."""
@@ -80,6 +81,7 @@ class Sweeps:
     async def round(self) -> bool:
         """Go through one stretch; False when there is none worth it. Raises `StoreUnavailable`."""
         desk = self._desk
+        await self._take_back()
         if not desk.is_asking:
             return False
         steady_us = desk.clock.steady_us()
@@ -103,11 +105,13 @@ class Sweeps:
         desk = self._desk
         self.is_reading = True
         try:
-            await self._lend(sought.values(), desk.clock.steady_us() + LENT_US)
+            self._lent = [each.row for each in sought.values()]
+            await self._move(self._lent, desk.clock.steady_us() + LENT_US)
             try:
                 await self._sweep(sought)
             finally:
-                await self._lend(sought.values(), desk.clock.steady_us())
+                self._lent = [each.row for each in sought.values()]
+                await self._take_back()
         except ListUnanswered as error:
             log.info("list_unanswered", reason=str(error))
             return False
@@ -117,9 +121,14 @@ class Sweeps:
         desk.ring()
         return True
 
-    async def _lend(self, rows: Iterable[Due], due_us: int) -> None:
-        numbers = [each.row for each in rows]
-        await self._desk.writer.submit(lambda tx: asks.move(tx, numbers, due_us))
+    async def _take_back(self) -> None:
+        """Have what was lent and is not answered be due, once the store takes that."""
+        if self._lent:
+            await self._move(self._lent, self._desk.clock.steady_us())
+            self._lent = []
+
+    async def _move(self, rows: Sequence[int], due_us: int) -> None:
+        await self._desk.writer.submit(lambda tx: asks.move(tx, rows, due_us))
 
     async def _sweep(self, sought: dict[str, Due]) -> None:
         """
