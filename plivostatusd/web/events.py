@@ -17,7 +17,8 @@ from tornado.iostream import StreamClosedError
 
 from plivostatusd.domain.errors import Refusal, StoreUnavailable
 from plivostatusd.web import shapes
-from plivostatusd.web.handler import Handler, bad_query, count, seconds
+from plivostatusd.web.handler import bad_query, count, seconds
+from plivostatusd.web.lasting import LastingHandler
 
 if TYPE_CHECKING:
     from plivostatusd.store.reader import Record
@@ -38,23 +39,8 @@ class CursorGone(Refusal):
     hint = "Begin again without a cursor, or with after=end"
 
 
-class EventsHandler(Handler):
-    """Follows the events. `_over` is done once the daemon stops, or nobody listens any more."""
-
-    def initialize(self) -> None:
-        """Begin to watch for the end."""
-        super().initialize()
-        self._over = asyncio.ensure_future(self.services.stopping.wait())
-
-    def on_finish(self) -> None:
-        """Watch no longer."""
-        super().on_finish()
-        self._over.cancel()
-
-    def on_connection_close(self) -> None:
-        """Wait no longer for whoever went away."""
-        super().on_connection_close()
-        self._over.cancel()
+class EventsHandler(LastingHandler):
+    """Follows the events."""
 
     async def get(self) -> None:
         """Give a page from the cursor on, or stream from there."""
@@ -103,10 +89,10 @@ class EventsHandler(Handler):
             try:
                 found = await self.services.reader.events_after(cursor, limit)
                 left_s = ends_s - loop.time()
-                if found or left_s <= 0 or self._over.done():
+                if found or left_s <= 0 or self.over.done():
                     return found
                 await asyncio.wait(
-                    {changed, self._over}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                    {changed, self.over}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
                 )
             finally:
                 changed.cancel()
@@ -117,7 +103,7 @@ class EventsHandler(Handler):
         # An error has no answer any more: the stream ends, and its reader resumes it.
         with suppress(StreamClosedError, StoreUnavailable):
             await self.flush()
-            while not self._over.done():
+            while not self.over.done():
                 found = await self._next(cursor, _PAGE, self.services.heartbeat_s)
                 for record in found:
                     self.write(self._spell(record))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tornado.iostream import StreamClosedError
 
 from plivostatusd.domain.errors import Refusal
-from plivostatusd.web.handler import Handler
+from plivostatusd.web.lasting import LastingHandler
 from plivostatusd.web.problems import of_refusal
 
 if TYPE_CHECKING:
@@ -21,23 +21,8 @@ if TYPE_CHECKING:
 MEDIA_TYPE: Final = "application/x-ndjson"
 
 
-class LinesHandler(Handler):
+class LinesHandler(LastingHandler):
     """Streams documents until there are no more, the client goes away, or the daemon stops."""
-
-    def initialize(self) -> None:
-        """Begin to watch for the end."""
-        super().initialize()
-        self._over = asyncio.ensure_future(self.services.stopping.wait())
-
-    def on_finish(self) -> None:
-        """Watch no longer."""
-        super().on_finish()
-        self._over.cancel()
-
-    def on_connection_close(self) -> None:
-        """Find nothing more for whoever went away."""
-        super().on_connection_close()
-        self._over.cancel()
 
     async def stream(self, documents: AsyncGenerator[Document, None]) -> None:
         """Write each of *documents* as it comes; a refusal on the way is the last line."""
@@ -52,7 +37,7 @@ class LinesHandler(Handler):
 
     async def _next(self, documents: AsyncGenerator[Document, None]) -> Document | None:
         following = asyncio.ensure_future(anext(documents, None))
-        await asyncio.wait({following, self._over}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({following, self.over}, return_when=asyncio.FIRST_COMPLETED)
         if not following.done():
             following.cancel()
             await asyncio.wait([following])
