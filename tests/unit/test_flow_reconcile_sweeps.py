@@ -19,7 +19,6 @@ from tests.unit.asked_plivo import AFTER_S, Asking, asking
 from tests.unit.faulty_connection import FaultyConnection
 from tests.unit.store_place import SECOND_US, START_US, submission, uuid
 
-MARGIN_US = sweeps.MARGIN_US
 MANY = 30
 
 
@@ -75,7 +74,7 @@ async def test_many_are_told_by_the_list(tmp_path: Path, logbook: Logbook) -> No
         assert [] == house.planned()
         assert ["changed"] * 45 == house.counts.results
         (query, *_) = house.plivo.queries
-        assert (START_US - MARGIN_US, START_US + 4_400_000 + MARGIN_US) == (
+        assert (START_US - sweeps.EARLIER_US, START_US + 4_400_000 + sweeps.LATER_US) == (
             query.since_us,
             query.until_us,
         )
@@ -116,7 +115,7 @@ async def test_a_poor_yield_ends_the_sweep(tmp_path: Path) -> None:
     async with asking(tmp_path) as house:
         await silent(house, MANY)
         for number in range(1_000, 1_000 + 20 * 20):
-            house.plivo.know(number, "delivered", START_US + 60 * SECOND_US)
+            house.plivo.know(number, "delivered", START_US + 10 * SECOND_US)
         assert await sweep(house)
         assert sweeps.PAGES_TO_JUDGE == len(house.plivo.queries)
         assert MANY == len(due_now(house))
@@ -211,6 +210,24 @@ async def test_a_list_that_breaks_off(tmp_path: Path, failure: Any) -> None:
         assert ["delivered"] * 2 * MANY == statuses(house)
 
 
+@pytest.mark.expect_log("reconcile_paused")
+async def test_a_walk_that_goes_on_after_a_failure(tmp_path: Path) -> None:
+    """What the first walk has told of does not make the next one seem not worth it."""
+    async with asking(tmp_path) as house:
+        await silent(house, 600)
+
+        async def good(query: Any) -> Listed:
+            return house.plivo.page(query)
+
+        house.plivo.listings = [*[good] * 15, Unknown("HTTP 502", 502)]
+        assert await sweep(house)
+        assert 300 == len(due_now(house))
+        await house.desk.brake.released()
+        assert await sweep(house)
+        assert ["delivered"] * 600 == statuses(house)
+        assert [] == house.plivo.asked
+
+
 async def test_sent_late(tmp_path: Path) -> None:
     """Messages that waited long in the outbox are looked for at the time when Plivo took them."""
     async with asking(tmp_path) as house:
@@ -242,19 +259,15 @@ async def test_older_than_plivos_records(tmp_path: Path) -> None:
 
 
 async def test_more_than_one_stretch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    More than can be held at once are gone through in stretches, the longest silent first.
-
-    What else is asked about and was made less than two minutes after a stretch is learnt with it.
-    """
+    """More than can be held at once are gone through in stretches, the longest silent first."""
     monkeypatch.setattr(sweeps, "ROWS_MAX", 40)
     async with asking(tmp_path) as house:
         await silent(house, 100, apart_s=30)
         assert await sweep(house)
-        assert ["delivered"] * 43 + ["queued"] * 57 == statuses(house)
+        assert ["delivered"] * 40 + ["queued"] * 60 == statuses(house)
         assert await sweep(house)
         assert not await sweep(house)
-        assert ["delivered"] * 86 + ["queued"] * 14 == statuses(house)
+        assert ["delivered"] * 80 + ["queued"] * 20 == statuses(house)
 
 
 async def test_more_left_over_than_a_stretch(

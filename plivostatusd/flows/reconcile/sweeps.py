@@ -31,7 +31,10 @@ PAGES_MAX: Final = 2_000
 PAGES_TO_JUDGE: Final = 10
 YIELD_MIN: Final = 2
 """Rows a page that are ours: with fewer, single questions are quicker."""
-MARGIN_US: Final = 120_000_000
+EARLIER_US: Final = 120_000_000
+LATER_US: Final = 10_000_000
+"""How far Plivo's clock may be ahead of ours. What lies there stands on the first pages, and is not
+sought: with a longer margin they alone would judge the whole walk as not worth it."""
 SETTLED_US: Final = 5_000_000
 LENT_US: Final = 7_200_000_000
 QUEUED_US_MAX: Final = 24 * 3_600_000_000
@@ -164,8 +167,8 @@ class Sweeps:
         now_us = self._desk.clock.wall_us()
         spans = [(each.created_us, each.known_us) for each in sought]
         first_us, last_us = min(first for first, _ in spans), max(last for _, last in spans)
-        since_us = max(first_us, now_us - RECORD_KEPT_US + 2 * MARGIN_US) - MARGIN_US
-        until_us = min(last_us + MARGIN_US, now_us - SETTLED_US)
+        since_us = max(first_us, now_us - RECORD_KEPT_US + 2 * EARLIER_US) - EARLIER_US
+        until_us = min(last_us + LATER_US, now_us - SETTLED_US)
         return ListQuery(since_us=since_us, until_us=max(since_us + 1, until_us))
 
     async def _learn(self, records: Sequence[MessageRecord]) -> list[str]:
