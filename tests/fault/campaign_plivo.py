@@ -27,7 +27,7 @@ from plivostatusd.simulator.message import Message
 ROOT = Path(__file__).parents[2]
 MANNERS: dict[str, Any] = {
     "speed": 20.0,
-    "lose": 0.04,
+    "lose": 0.2,
     "double": 0.1,
     "delay": 0.1,
     "retry_after_s": 0,

@@ -47,8 +47,6 @@ async def test_campaign(
             await daemon.start()
             campaign = Campaign(drawn, daemon, plivo)
             await campaign.run()
-            await daemon.stop()
-            await daemon.start()
             await campaign.find_out()
             kept, truth = await campaign.kept(), await plivo.truth(tmp_path / "truth.json")
             await daemon.stop()
@@ -83,7 +81,8 @@ def told(kept: dict[str, Kept], truth: Truth, campaign: Campaign) -> str:
     return (
         f"campaign: {len(kept)} messages, {len(truth.taken)} taken, {callbacks} callbacks,"
         f" {len(campaign.plan.blows)} blows, {campaign.asked_again} orders made again;"
-        f" {found_out} found out by the API, {unknown} unknown for good"
+        f" {found_out} found out by the API, {campaign.inferred} of them without a name;"
+        f" {unknown} unknown for good"
     )
 
 
