@@ -33,7 +33,7 @@ from typing import ClassVar
 class StatusdError(Exception):
     """The root: catches everything that this program raises on purpose."""
 
-    hint: ClassVar[str] = ""
+    hint: str = ""
 
 
 class Refusal(StatusdError):
@@ -181,7 +181,11 @@ class StoreUnavailable(Refusal):
     http_status = 503
     slug = "store-unavailable"
     title = "The store cannot take writes"
-    hint = "Look at free space and owner of the store: df -h /var/lib/plivostatusd"
+    hint = "journalctl -u plivostatusd names what to type"
+
+    def __init__(self, detail: str = "", *, hint: str = "") -> None:
+        super().__init__(detail)
+        self.hint = hint or self.hint
 
 
 class StoreDamaged(StoreUnavailable):

@@ -39,6 +39,7 @@ class Handle:
     def __init__(self, path: Path, connect: Connect = database.connect_writer) -> None:
         self.path = path
         self.damage: StoreDamaged | None = None
+        self.opened = 0  # how often: another connection may see what a failed COMMIT has left
         self._connect = connect
         self._connection: sqlite3.Connection | None = None
         self._files: dict[Path, tuple[int, int]] = {}  # the store's and its log's device and inode
@@ -61,6 +62,7 @@ class Handle:
             self.check_place()  # an empty one must not take the place of one that went away
         database.check_remains(self.path)
         connection = self._connect(self.path)
+        self.opened += 1
         for file in (self.path, Path(f"{self.path}-wal")):
             if file not in self._files and (inode := _inode(file)) is not None:
                 self._files[file] = inode
@@ -86,11 +88,10 @@ class Handle:
             self.condemn(error)
         elif isinstance(error, StartRefused):
             self.condemn(StoreDamaged(error.sentence, command=error.command))
-        elif (code := getattr(error, "sqlite_errorcode", None)) is not None:
-            if code & _PRIMARY in _DAMAGE or code == sqlite3.SQLITE_READONLY_DBMOVED:
-                self.condemn(StoreDamaged(str(error), command=repair(self.path)))
-            elif code & _PRIMARY in _STALE:
-                self.close()
+        elif damage := damage_of(error, self.path):
+            self.condemn(damage)
+        elif getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _STALE:
+            self.close()
 
     def condemn(self, damage: StoreDamaged) -> None:
         """Write no more; what is there stays as it is until somebody has repaired it."""
@@ -112,6 +113,16 @@ def _inode(file: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
+
+
+def damage_of(error: Exception, path: Path) -> StoreDamaged | None:
+    """Give what *error*, met by whoever read or wrote, says about the store; None: nothing."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return None
+    if code & _PRIMARY in _DAMAGE or code == sqlite3.SQLITE_READONLY_DBMOVED:
+        return StoreDamaged(str(error), command=repair(path))
+    return None
 
 
 def repair(path: Path) -> str:

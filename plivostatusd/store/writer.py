@@ -18,7 +18,8 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from plivostatusd.domain.errors import (
@@ -60,6 +61,7 @@ class _Waiting:
     instead: Instead | None
     since_s: float
     is_handed_over: bool = False
+    opened: int = 0  # by which connection its COMMIT was tried
 
     def fail(self, error: StoreUnavailable) -> None:
         """Say that it is not committed; whoever stands in is handed the future, once."""
@@ -90,7 +92,9 @@ class _Result:
 
     outcomes: list[_Outcome]
     undone: list[_Waiting]
+    undecided: list[_Waiting] = field(default_factory=list)
     error: StoreUnavailable | None = None
+    has_written: bool = False
 
 
 class Writer:
@@ -110,7 +114,7 @@ class Writer:
         self._unsure: list[_Waiting] = []
         self._running: asyncio.Task[None] | None = None
         self._committing = False  # the writer's thread: the last transaction got as far as COMMIT
-        self._failing = False
+        self._fault: StoreUnavailable | None = None
         self._is_damage_told = False
         self._closed = False
         self._changed: asyncio.Future[None] | None = None
@@ -124,9 +128,14 @@ class Writer:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
 
     def condemn(self, damage: StoreDamaged) -> None:
-        """Hear from somebody who looked that the store is damaged: nothing is written any more."""
+        """
+        Hear from somebody who looked that the store is damaged: nothing is written any more.
+
+        What comes next finds that out, and says so; it comes at once.
+        """
         if not self._closed:
             self._thread.submit(self._handle.condemn, damage)
+            self.submit(_do_nothing).add_done_callback(_look_at_error)
 
     @property
     def damage(self) -> StoreDamaged | None:
@@ -145,8 +154,13 @@ class Writer:
 
     @property
     def failing(self) -> bool:
-        """Say whether the last batch could not be committed."""
-        return self._failing
+        """Say whether nothing could be written the last time."""
+        return self._fault is not None
+
+    @property
+    def fault(self) -> StoreUnavailable | None:
+        """Why nothing could be written the last time; None when something was."""
+        return self._fault
 
     def submit(
         self,
@@ -206,7 +220,8 @@ class Writer:
                 commit = loop.run_in_executor(self._thread, self._commit, batch)
                 while not commit.done():
                     await asyncio.wait([commit], timeout=self.commit_timeout_s / 4)
-                    self._give_up(batch, loop.time() - self.commit_timeout_s)
+                    if not commit.done():
+                        self._give_up(batch, loop.time() - self.commit_timeout_s)
                 self._tell(batch, commit.result())
         finally:
             self._running = None
@@ -220,8 +235,6 @@ class Writer:
 
     def _give_up(self, batch: list[_Waiting], before_s: float) -> None:
         """Answer the impatient who came before *before_s*, in this batch or behind it."""
-        if not batch or batch[0].since_s >= before_s:
-            return
         kept: deque[_Waiting] = deque()
         for waiting in batch:
             _refuse_late(waiting, before_s)
@@ -240,15 +253,22 @@ class Writer:
                 waiting.future.set_exception(outcome.error)
             elif not outcome.is_unsure:
                 waiting.fail(outcome.error)
+        self._tell_unsure(result)
+        self._note_health(result)
+        if self.damage is not None:
+            self._leave_undecided()
+        if self._changed is not None and result.error is None:
+            self._changed.set_result(None)
+            self._changed = None
+
+    def _tell_unsure(self, result: _Result) -> None:
+        """Answer those whose COMMIT reported an error: it is known now what it left, or never."""
+        for waiting in result.undecided:
+            if not waiting.future.done():
+                waiting.future.set_exception(Undecided())
         for waiting in result.undone:
             if not waiting.future.done():
                 waiting.fail(StoreUnavailable("The commit failed, and what it left is undone"))
-        self._note_health(result.error)
-        if self.damage is not None:
-            self._leave_undecided()
-        if self._changed is not None and not self._failing:
-            self._changed.set_result(None)
-            self._changed = None
 
     def _leave_undecided(self) -> None:
         """Say of what cannot be undone any more that nobody knows: not that it is not there."""
@@ -257,16 +277,22 @@ class Writer:
                 waiting.future.set_exception(Undecided())
         self._unsure.clear()
 
-    def _note_health(self, error: StoreUnavailable | None) -> None:
-        """Say once that the store takes no writes, and once that it does again."""
-        if isinstance(error, StoreDamaged) and not (self._failing and self._is_damage_told):
+    def _note_health(self, result: _Result) -> None:
+        """
+        Say once that the store takes no writes, and once that it does again.
+
+        A transaction that had nothing to write commits on a full disk, too, and proves nothing.
+        """
+        error = result.error
+        if isinstance(error, StoreDamaged) and not (self._fault and self._is_damage_told):
             self._is_damage_told = True
             log.critical("store_damaged", error=error.detail, hint=error.command)
-        elif error is not None and not self._failing:
+        elif error is not None and self._fault is None:
             log.error("batch_failed", error=str(error), hint=error.hint)
-        elif self._failing and error is None:
+        elif error is None and self._fault is not None and result.has_written:
             log.info("store_recovered")
-        self._failing = error is not None
+        if error is not None or result.has_written:
+            self._fault = error
 
     # What follows runs on the writer's thread.
 
@@ -284,7 +310,7 @@ class Writer:
         return self._named(error)
 
     def _named(self, error: Exception) -> StoreUnavailable:
-        return self._handle.damage or _unavailable(error)
+        return self._handle.damage or _unavailable(error, self._handle.path)
 
     def _commit(self, batch: list[_Waiting]) -> _Result:
         try:
@@ -298,15 +324,18 @@ class Writer:
             ]
         unsure = [waiting for waiting in batch if waiting.undo and may_be_there]
         self._unsure += unsure
-        return _Result(outcomes, self._undo_at_once() if unsure else [], failure)
+        for waiting in unsure:
+            waiting.opened = self._handle.opened
+        again = self._undo_at_once() if unsure else _Result([], [])
+        return _Result(outcomes, again.undone, again.undecided, failure)
 
-    def _undo_at_once(self) -> list[_Waiting]:
+    def _undo_at_once(self) -> _Result:
         """Undo now what may work the second time; else those who wait for it wait on."""
         try:
-            return self._attempt([]).undone
+            return self._attempt([])
         except Exception as error:  # noqa: BLE001 - the next batch tries again
             self._handle.note(error)
-            return []
+            return _Result([], [])
 
     def _attempt(self, batch: list[_Waiting]) -> _Result:
         self._committing = False
@@ -327,11 +356,11 @@ class Writer:
         run: Callable[[Transaction, Job], _Outcome],
     ) -> _Result:
         self._committing = False
+        changes = connection.total_changes
         connection.execute("BEGIN IMMEDIATE")
         try:
             transaction = Transaction(connection)
-            for unsure in self._unsure:
-                unsure.take_back(transaction)
+            undecided = [each for each in self._unsure if not self._take_back(each, transaction)]
             if self._unsure:
                 _write_a_page(connection)
             outcomes = [run(transaction, waiting.job) for waiting in batch]
@@ -342,9 +371,34 @@ class Writer:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        undone, self._unsure = self._unsure, []
+        undone = [each for each in self._unsure if each not in undecided]
+        self._unsure = []
         self.commits += 1
-        return _Result(outcomes, undone)
+        has_written = bool(undone) or connection.total_changes != changes
+        return _Result(outcomes, undone, undecided, has_written=has_written)
+
+    def _take_back(self, unsure: _Waiting, transaction: Transaction) -> bool:
+        """Undo one; False when nobody can say any more whether anything of it is there."""
+        if unsure.undo is overwrite:
+            return unsure.opened == self._handle.opened
+        try:
+            unsure.take_back(transaction)
+        except Exception as error:
+            if isinstance(error, sqlite3.Error):
+                raise
+            log.exception("undo_failed")  # a bug of ours must not keep all others waiting
+            return False
+        return True
+
+
+def overwrite(_: Transaction) -> None:
+    """
+    Be the *undo* of a job that has none of its own.
+
+    The connection whose COMMIT failed sees nothing of it, and its next transaction takes the place
+    of what stands in the write-ahead log. Another connection may find it there: then its waiter
+    hears `Undecided`.
+    """
 
 
 def _left_nothing(error: Exception) -> bool:
@@ -374,7 +428,8 @@ def _refuse_late(waiting: _Waiting, before_s: float) -> bool:
         return False
     if waiting.future.done() or waiting.is_handed_over:
         return False
-    waiting.fail(StoreUnavailable("The commit took too long"))
+    hint = "Is the store locked (fuser -v), or its disk busy (iostat -x 1)?"
+    waiting.fail(StoreUnavailable("The commit took too long", hint=hint))
     return True
 
 
@@ -387,10 +442,30 @@ def _is_of_one_job(error: Exception) -> bool:
     return code is not None and code & _PRIMARY_CODE == sqlite3.SQLITE_ERROR
 
 
-def _unavailable(error: Exception) -> StoreUnavailable:
-    unavailable = StoreUnavailable(f"{type(error).__name__}: {error}")
+def _unavailable(error: Exception, path: Path) -> StoreUnavailable:
+    unavailable = StoreUnavailable(f"{type(error).__name__}: {error}", hint=_hint(error, path))
     unavailable.__cause__ = error
     return unavailable
+
+
+def _hint(error: Exception, path: Path) -> str:
+    """Give what to type to see why the store at *path* took nothing."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return f"Another process holds a lock: fuser -v {path}*"
+    if code == sqlite3.SQLITE_FULL:
+        return f"The disk is full: df -h {path.parent}"
+    return f"ls -l {path}*; df -h {path.parent}; dmesg | tail"
+
+
+def _do_nothing(_: Transaction) -> None:
+    """Be a job for its outcome alone."""
+
+
+def _look_at_error(done: asyncio.Future[Any]) -> None:
+    """Ask for an error that was told already: asyncio logs what nobody asked for."""
+    if not done.cancelled():
+        done.exception()
 
 
 def _run_job(transaction: Transaction, job: Job) -> _Outcome:

@@ -16,7 +16,7 @@ import pytest
 from plivostatusd.domain.errors import StoreUnavailable, Undecided
 from plivostatusd.store.handle import Handle
 from plivostatusd.store.transaction import Transaction
-from plivostatusd.store.writer import Writer
+from plivostatusd.store.writer import Writer, overwrite
 from tests.logbook import Logbook
 from tests.unit.faulty_connection import FaultyConnection
 from tests.unit.store_place import Place, insert_fact, opened, rows_of
@@ -125,6 +125,39 @@ async def test_a_failing_commit_is_undone_first(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
         await insert(writer, "job void")
     assert [] == rows_of(path, NAMES)
+    await writer.close()
+
+
+@pytest.mark.expect_log("batch_failed")
+async def test_a_job_without_an_undo_of_its_own(tmp_path: Path) -> None:
+    """Its waiter hears 503 once another transaction stands where its failed COMMIT did."""
+    path = tmp_path / "status.db"
+    faulty, writer = await with_faults(path)
+    faulty.faults = ["without", "without"]
+    unsure = writer.submit(partial(insert_fact, name="job void"), undo=overwrite)
+    while not writer.failing:  # noqa: ASYNC110 - nothing else says so: its future must not be done
+        await asyncio.sleep(0)
+    assert not unsure.done()
+    with pytest.raises(StoreUnavailable):
+        await unsure
+    assert [] == rows_of(path, NAMES)
+    await writer.close()
+
+
+@pytest.mark.expect_log("undo_failed")
+@pytest.mark.expect_log("batch_failed")
+async def test_an_undo_that_raises(tmp_path: Path) -> None:
+    """A bug in one undo leaves its own waiter undecided, and nobody else."""
+
+    def undo(_: Transaction) -> None:
+        raise ValueError
+
+    path = tmp_path / "status.db"
+    faulty, writer = await with_faults(path)
+    faulty.faults = ["without"]
+    with pytest.raises(Undecided):
+        await writer.submit(partial(insert_fact, name="job void"), undo=undo)
+    assert "job after" == await writer.submit(partial(insert_fact, name="job after"))
     await writer.close()
 
 

@@ -126,7 +126,7 @@ class Dispatch:
             return found[0]
 
         def undo(transaction: Transaction) -> bool:
-            (entry,) = found
+            entry = found[0] if found else None
             return isinstance(entry, Entry) and entries.give_back(transaction, entry.row)
 
         return self._writer.submit(claim, undo=undo)

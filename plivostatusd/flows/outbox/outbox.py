@@ -18,6 +18,7 @@ from plivostatusd.flows.outbox.stories import Stories
 from plivostatusd.flows.pace import Pace
 from plivostatusd.log import get_logger
 from plivostatusd.store import entries
+from plivostatusd.store.writer import overwrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -173,7 +174,7 @@ class Outbox:
     async def hold(self, *, held: bool, by: str) -> None:
         """Stop calling Plivo, or go on; remembered across restarts. Callbacks are not affected."""
         why = HELD_BY_OPERATOR if held else None
-        await self._writer.submit(lambda tx: entries.hold(tx, why))
+        await self._writer.submit(lambda tx: entries.hold(tx, why), undo=overwrite)
         self._gate.hold(why)
         log.info("outbox_held" if held else "outbox_released", by=by)
         if held:
@@ -183,7 +184,7 @@ class Outbox:
         """Cancel a pending message; False when there is none. Raises `NotCancellable`."""
         now_us = self._now_us()
         found: bool = await self._writer.submit(
-            lambda tx: entries.cancel(tx, message_id, now_us, by)
+            lambda tx: entries.cancel(tx, message_id, now_us, by), undo=overwrite
         )
         if found:
             log.info("send_cancelled", message_id=message_id, by=by)

@@ -9,6 +9,7 @@ from plivostatusd.domain import identity
 from plivostatusd.log import get_logger
 from plivostatusd.store import settling
 from plivostatusd.store.submissions import Submission
+from plivostatusd.store.writer import overwrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +24,8 @@ class Settling:
     """
     Writes an operator's word down. *intake* knows the limits that sending once more is under.
 
-    Every method raises `NotUnknown` and `StoreUnavailable`, and gives None for a message that is
-    not there, else the id of the message to look at.
+    Every method raises `NotUnknown`, `StoreUnavailable` and `Undecided`, and gives None for a
+    message that is not there, else the id of the message to look at.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Settling:
         return new_id if found else None
 
     async def _write(self, job: Job, message_id: str, *, word: str, by: str) -> str | None:
-        if not await self._writer.submit(job):
+        if not await self._writer.submit(job, undo=overwrite):
             return None
         log.info("send_settled_by_hand", message_id=message_id, word=word, by=by)
         return message_id
