@@ -31,7 +31,7 @@ from plivostatusd.plivo.outcome import (
     Refused,
     Unknown,
 )
-from plivostatusd.plivo.query import ListQuery, Page, next_page
+from plivostatusd.plivo.query import LIMIT_MAX, ListQuery, Page, next_page
 from plivostatusd.plivo.record import MessageRecord
 
 ERROR_CHARS_MAX = 500
@@ -117,6 +117,8 @@ def judge_list(answer: Answer, query: ListQuery) -> Listing:
     rows, meta = fields.get("objects"), fields.get("meta")
     if not isinstance(rows, list) or not isinstance(meta, dict):
         return Unknown("an answer that is no list", answer.status)
+    if len(rows) > LIMIT_MAX:
+        return Unknown("a page longer than was asked for", answer.status)
     link = meta.get("next")
     following = _page_after(query.page, link)
     if link and following is None:

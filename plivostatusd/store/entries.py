@@ -157,9 +157,10 @@ def _reopen(transaction: Transaction, row: int) -> None:
     Unless Plivo called back on it, which proves that Plivo has it, if not as what.
     """
     found = transaction.one(
-        "SELECT created_at, (SELECT max(received_at) FROM events WHERE message = messages.row"
-        " AND status = 'unknown' AND source = 'send') FROM messages WHERE row = ?",
-        (row,),
+        "SELECT created_at, coalesce((SELECT CAST(value AS INTEGER) FROM facts WHERE name = ?2),"
+        " (SELECT max(received_at) FROM events WHERE message = messages.row"
+        " AND status = 'unknown' AND source = 'send')) FROM messages WHERE row = ?1",
+        (row, _called(row)),
     )
     if found is None or found[1] is None or state_of(transaction, row) is not None:
         return
@@ -171,6 +172,20 @@ def _reopen(transaction: Transaction, row: int) -> None:
         (row, *found),
     )
     transaction.move(None, tally_of("unknown"))
+
+
+def forget_inferred(transaction: Transaction, row: int) -> None:
+    """Take an entry out that is settled by an inference: should that prove wrong, look again."""
+    transaction.execute(
+        "INSERT OR REPLACE INTO facts SELECT ?1, claimed_at FROM outbox WHERE message = ?2",
+        (_called(row), row),
+    )
+    forget(transaction, row)
+
+
+def _called(row: int) -> str:
+    """Name the fact that holds when Plivo was called for a send."""
+    return f"called {row}"
 
 
 def settle_refused(  # noqa: PLR0913 - one argument a column
@@ -370,6 +385,10 @@ def void(transaction: Transaction, reason: str, now_us: int) -> int:
     rows = transaction.execute(
         "SELECT message, state FROM outbox WHERE state <> 'unknown' ORDER BY message"
     ).fetchall()
+    settled = [row for row, _ in rows if _was_called_back(transaction, row)]
+    for row in settled:
+        forget(transaction, row)
+    rows = [each for each in rows if each[0] not in settled]
     for row, state in rows:
         fact = Fact(status=statuses.UNKNOWN, source="send", trust="local", reason=reason)
         message = folding.by_row(transaction, row)

@@ -70,11 +70,13 @@ def infer(transaction: Transaction, row: int, answer: Answer, moment: Moment) ->
     if not binding.is_free(transaction, answer.message_uuid):
         return None
     message = folding.by_row(transaction, row)
+    if message.message_uuid is not None:
+        return None
     before = message.status
     folding.learn_uuid(transaction, message, answer.message_uuid)
     evidence = Evidence(received_us=moment.now_us, message_uuid=answer.message_uuid, raw=answer.raw)
     folding.add_event(transaction, message, answer.fact._replace(source="inferred"), evidence)
-    entries.forget(transaction, row)
+    entries.forget_inferred(transaction, row)
     return Learnt(message.id, answer.message_uuid, before, message.status, is_new=True)
 
 

@@ -126,3 +126,10 @@ def test_a_list_that_leads_nowhere(page: Page | None, link: object) -> None:
     query = ListQuery(since_us=0, until_us=1, page=page)
     expected = Unknown("a list that does not say how it goes on", 200)
     assert expected == judge_list(answer(200, {"objects": [], "meta": {"next": link}}), query)
+
+
+def test_a_page_longer_than_asked_for() -> None:
+    """A page with more rows than were asked for is not read: it would hold everything up."""
+    page = {"objects": [ROW] * 21, "meta": {"next": None}}
+    expected = Unknown("a page longer than was asked for", 200)
+    assert expected == judge_list(answer(200, page), QUERY)

@@ -201,3 +201,25 @@ async def test_refused_at_last(tmp_path: Path, state: str) -> None:
             assert [] == outbox(place)
             told = await place.record(message_uuid=uuid(1), status="sent", ref=entry.ref)
             assert (entry.id, "sent") == (told.message_id, told.message_status)
+
+
+async def test_a_name_is_not_replaced(tmp_path: Path) -> None:
+    """What has a name at Plivo is given no other one."""
+    async with opened(tmp_path) as place:
+        entry = await unknown(place)
+        sql = "UPDATE messages SET message_uuid = ? WHERE row = ?"
+        await do(place, lambda tx: tx.execute(sql, (uuid(2), entry.row)).rowcount)
+        assert await do(place, inferring.infer, entry.row, said(1), MOMENT) is None
+
+
+async def test_when_it_was_called_outlives_the_inference(tmp_path: Path) -> None:
+    """A send found claimed at a start, inferred and proven another, is sought around its call."""
+    async with opened(tmp_path) as place:
+        entry = await claimed(place)
+        (called_us,) = place.rows("SELECT claimed_at FROM outbox")
+        restart_us = called_us + 7_200 * SECOND_US
+        await do(place, entries.settle_unknown, entry.row, "ended", restart_us, restart_us)
+        await do(place, inferring.infer, entry.row, said(1), MOMENT)
+        other = await claimed(place)
+        await do(place, entries.settle_accepted, other.row, uuid(1), restart_us)
+        assert [(entry.row, called_us)] == place.rows("SELECT message, claimed_at FROM outbox")

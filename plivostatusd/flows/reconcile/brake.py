@@ -65,6 +65,6 @@ class Brake:
             wait_s = max(wait_s, min(outcome.retry_after_s, TOLD_S_MAX))
         self._until_s = max(self._until_s, asyncio.get_running_loop().time() + wait_s)
         if is_news and self._failures == 1:
-            hint = "curl -sS https://api.plivo.com/ ; is there an outage, or a new token?"
+            hint = "Can plivo.api_url be reached (curl -sS), is there an outage, or a new token?"
             log.warning("reconcile_paused", reason=why(outcome), seconds=wait_s, hint=hint)
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain.errors import StoreUnavailable
@@ -28,6 +29,7 @@ log = get_logger()
 AT_ONCE_MAX: Final = 4
 """Questions under way together: each takes a connection that a send may be waiting for."""
 AGAIN_US: Final = 60_000_000
+AGAIN_US_MAX: Final = 6 * 3_600_000_000
 
 
 class Questions:
@@ -36,6 +38,7 @@ class Questions:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._bell = desk.bell()
+        self._failures: Counter[int] = Counter()  # in a row, by message
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -89,6 +92,7 @@ class Questions:
             answer = Answer(message_uuid, None, None)
         else:
             return await self._put_off(row, plivos.why(finding))
+        self._failures.pop(row, None)
         moment, patience = desk.moment(), desk.patience
         learnt: Learnt | None = await desk.writer.submit(
             lambda tx: (
@@ -112,8 +116,14 @@ class Questions:
             self._desk.outcomes.tell(outcomes.of(learnt))
 
     async def _put_off(self, row: int, reason: str) -> Outcome | None:
-        """There was no answer that can be used: ask again, once the brake lets go."""
-        due_us = self._desk.clock.steady_us() + AGAIN_US
+        """
+        There was no answer that can be used: ask again, later each time.
+
+        A few messages that Plivo fails to tell of must not take the turn of all others.
+        """
+        again_us = min(AGAIN_US_MAX, AGAIN_US << min(self._failures[row], 16))
+        self._failures[row] += 1
+        due_us = self._desk.clock.steady_us() + again_us
 
         def job(transaction: Transaction) -> Found | None:
             asks.move(transaction, [row], due_us)

@@ -31,6 +31,8 @@ FEW: Final = 3
 PAGES_MAX: Final = 20
 SETTLED_US: Final = 5_000_000
 """Plivo's list is not asked about the last seconds: what is in it by then, nobody can tell."""
+CERTAIN_US_MIN: Final = SETTLED_US + 1_000_000
+"""Before that the list cannot hold what was called, but may hold another message that fits."""
 AGAIN_US_MIN: Final = 60_000_000
 AGAIN_US_MAX: Final = 3_600_000_000
 REPORTS_PER_ROUND: Final = 100
@@ -70,7 +72,8 @@ class Searches:
 
     @property
     def _certain_after_us(self) -> int:
-        return min(self._desk.patience.after_us, MARGIN_US + SETTLED_US)
+        longest_us = MARGIN_US + SETTLED_US
+        return max(CERTAIN_US_MIN, min(self._desk.patience.after_us or longest_us, longest_us))
 
     async def look(self, call: Call) -> str | None:
         """Look for one send now; a reason comes back when the list cannot be read."""
