@@ -8,6 +8,7 @@ import os
 import platform
 import sqlite3
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -64,7 +65,8 @@ def parser() -> argparse.ArgumentParser:
         "--restore",
         metavar="FILE",
         type=Path,
-        help="put a backup, or a store that was stopped, in the store's place, then exit",
+        help="put a backup, or a store that was stopped, in the store's place, then exit; the"
+        " daemon must be stopped",
     )
     made.add_argument(
         "--salvage",
@@ -117,11 +119,15 @@ def _restore(loaded: Loaded, options: argparse.Namespace) -> int:
         return UNAVAILABLE
     lines = [f"{store} is now what {source} was: {done.messages} messages"]
     if done.salvaged is not None:
-        lines.append(f"rows were lost in {done.salvaged.holes} places: plivostatusctl rebuild")
+        lines.append(f"rows were lost in {done.salvaged.holes} places; once it runs:")
+        lines.append("    plivostatusctl rebuild --write && plivostatusctl reconcile")
     if done.aside is not None:
         lines.append(f"the store that was there is kept as {done.aside}")
     if done.unsettled:
-        lines.append(f"{done.unsettled} sends that were under way are unknown, and are not sent")
+        lines.append(
+            f"{done.unsettled} sends that were pending or under way in it are unknown now: each may"
+            " have been sent, and none is sent again (plivostatusctl list --status unknown)"
+        )
     if done.mended.events or done.mended.others:
         lost = f"{done.mended.events} events and {done.mended.others} other rows"
         lines.append(f"{lost} pointed at messages that are gone")
@@ -148,6 +154,11 @@ def _run(loaded: Loaded, options: argparse.Namespace) -> int:
         daemon.log.error("start_refused", reason=str(refused), hint=refused.command)
         sys.stderr.write(f"plivostatusd: {refused}\n")
         return UNAVAILABLE
+    if any(each is not threading.main_thread() for each in threading.enumerate()):
+        # All is written and said. A look-up of a name, or a look at the store, that goes on in a
+        # thread would keep the process alive for as long as it likes.
+        sys.stdout.flush()
+        os._exit(OK)
     return OK
 
 

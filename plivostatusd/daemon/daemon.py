@@ -14,8 +14,10 @@ import os
 import signal
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from plivostatusd import __version__
@@ -41,7 +43,7 @@ from plivostatusd.store.inspection import inspect
 from plivostatusd.store.keep import Keep
 from plivostatusd.store.reader import Reader
 from plivostatusd.store.receipts import Arrival, Recorded
-from plivostatusd.store.spool import Spool
+from plivostatusd.store.spool import Spool, spool_refused
 from plivostatusd.store.writer import Writer
 from plivostatusd.web.api import application
 from plivostatusd.web.callbacks import CallbackServer
@@ -52,10 +54,11 @@ from plivostatusd.web.in_flight import InFlight
 from plivostatusd.web.metrics import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from plivostatusd.config import Config
+    from plivostatusd.store.inspection import Inspection
     from plivostatusd.store.pulse import Past
 
 log = get_logger()
@@ -94,6 +97,7 @@ class Daemon:
         self._entrances: list[Entrance] = []
         self._awake = asyncio.Event()
         self._past: Past
+        self._why_asleep = ""
 
     async def run(self) -> None:
         """
@@ -137,7 +141,7 @@ class Daemon:
         self._writer = writer
         with suppress(StoreUnavailable):  # the spool goes ahead, and the first batch says why
             await writer.open()
-        reader = Reader(config.store.path)
+        reader = Reader(config.store.path, condemn=writer.condemn)
         stack.push_async_callback(reader.close)
         keep = self._make_keep(writer)
         stack.push_async_callback(keep.close)
@@ -178,10 +182,7 @@ class Daemon:
         try:
             spool.open()
         except OSError as error:
-            raise StartRefused(
-                f"The spool {error.filename} cannot be written: {error.strerror}",
-                command=f"ls -ld {store.path.parent} {error.filename}; df -h {store.path.parent}",
-            ) from error
+            raise spool_refused(spool.folder, error) from error
         return Keep(writer, spool, drained=self._tell_drained)
 
     def _tell_drained(self, arrival: Arrival, recorded: Recorded) -> None:
@@ -213,13 +214,18 @@ class Daemon:
             await self._outbox.start(doubt=terms.doubt(self._config, self._past))
         except StoreUnavailable:
             return False  # the writer has said so
+        except Exception as error:
+            if repr(error) != self._why_asleep:  # once, for it is tried twice a second
+                log.exception("store_not_entered", hint="plivostatusd --restore BACKUP")
+            self._why_asleep = repr(error)
+            return False
         return True
 
     async def _inspect(self) -> None:
         """Look the store over after a stop that was not clean, beside everything else."""
         path = self._config.store.path
         try:
-            found = await asyncio.to_thread(inspect, path, within_s=INSPECTION_S_MAX)
+            found = await _beside(partial(inspect, path, within_s=INSPECTION_S_MAX))
         except sqlite3.Error as error:
             log.warning("store_not_inspected", error=str(error), hint=f"ls -l {path}*")
             return
@@ -377,6 +383,15 @@ def configure_logs(config: Config, *, dev: bool = False) -> None:
         numbers=config.log.numbers,
         secrets=config.hidden(),
     )
+
+
+async def _beside(work: Callable[[], Inspection]) -> Inspection:
+    """Do *work* in a thread of its own, which no end of this process waits for."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="inspection")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(thread, work)
+    finally:
+        thread.shutdown(wait=False)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.log import get_logger
 from plivostatusd.store import folding, rebuilding
+from plivostatusd.store.handle import damage_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
@@ -37,6 +39,8 @@ class Rebuild:
         self._path = path
         self._writer = writer
         self._now_us = now_us
+        # SQLite keeps a closed connection's descriptor while another one holds a lock.
+        self._one_at_a_time = asyncio.Lock()
 
     async def compare(
         self, ids: Sequence[str], *, writes: bool, by: str
@@ -46,6 +50,16 @@ class Rebuild:
 
         Raises `StoreUnavailable`.
         """
+        async with self._one_at_a_time, aclosing(self._compare(ids, writes, by)) as stretches:
+            async for stretch in stretches:
+                yield stretch
+
+    async def _compare(
+        self,
+        ids: Sequence[str],
+        writes: bool,  # noqa: FBT001 - said by name above
+        by: str,
+    ) -> AsyncGenerator[Stretch | str, None]:
         thread = ThreadPoolExecutor(1, thread_name_prefix="rebuild")
         loop = asyncio.get_running_loop()
         try:
@@ -59,6 +73,9 @@ class Rebuild:
             finally:
                 thread.submit(connection.close)  # behind whatever it is still asked
         except sqlite3.Error as error:
+            if damage := damage_of(error, self._path):
+                self._writer.condemn(damage)
+                raise damage from error
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
         finally:
             thread.shutdown(wait=False)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from plivostatusd.domain.asking import CONTESTED
+from plivostatusd.domain.asking import CONTESTED, SILENT
 from plivostatusd.domain.statuses import Fact, Fold, fold
 from plivostatusd.store import asks
 
@@ -264,8 +264,16 @@ def _bytes(columns: Row) -> int:
 
 
 def fold_again(transaction: Transaction, message: Found, now_us: int) -> None:
-    """Make the row of *message* say what its events say, after they became others."""
-    _update(transaction, message, facts_of(transaction, message.row), now_us)
+    """
+    Make the row of *message* say what its events say, after they became others.
+
+    One that is open again is asked about: those who go along the silent have passed it.
+    """
+    was_final = transaction.one("SELECT final FROM messages WHERE row = ?", (message.row,))
+    whole = facts_of(transaction, message.row)
+    _update(transaction, message, whole, now_us)
+    if was_final == (1,) and not whole.final and message.message_uuid is not None:
+        asks.note(transaction, message.row, SILENT)
 
 
 def _update(transaction: Transaction, message: Found, whole: Fold, now_us: int) -> None:

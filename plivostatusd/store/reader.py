@@ -15,9 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 import aiosqlite
 
 from plivostatusd.domain.errors import StoreUnavailable
+from plivostatusd.store.handle import damage_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from plivostatusd.domain.errors import StoreDamaged
 
 Record = dict[str, Any]
 
@@ -78,11 +82,13 @@ class Reader:
     """
     One read-only connection, used from the event loop; raises `StoreUnavailable`.
 
-    It is opened by the first question, and that may come before the store can be opened.
+    It is opened by the first question, and that may come before the store can be opened. Damage
+    that a question meets is told to *condemn*, and raised as `StoreDamaged`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, condemn: Callable[[StoreDamaged], None]) -> None:
         self._path = path
+        self._condemn = condemn
         self._connection: aiosqlite.Connection | None = None
         self._opening = asyncio.Lock()
 
@@ -97,6 +103,9 @@ class Reader:
             connection = self._connection or await self._open()
             rows = await connection.execute_fetchall(sql, arguments)
         except sqlite3.Error as error:
+            if damage := damage_of(error, self._path):
+                self._condemn(damage)
+                raise damage from error
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
         return [dict(row) for row in rows]
 

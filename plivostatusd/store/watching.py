@@ -66,6 +66,11 @@ def catch_up(transaction: Transaction, row: int) -> None:
         asks.note(transaction, row, SILENT)
 
 
+def begin_anew(transaction: Transaction) -> None:
+    """Go along all messages once more: what was taken down may be lost."""
+    transaction.execute("DELETE FROM facts WHERE name = ?", (_WATCHED,))
+
+
 def watched(transaction: Transaction) -> int:
     """Give the number of the last message that was looked at."""
     return _mark(transaction).row

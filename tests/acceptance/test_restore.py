@@ -65,7 +65,7 @@ async def test_the_store_rolled_back(tmp_path: Path) -> None:
 
         status, out, err = await restore(daemon, backup)
         assert (0, "") == (status, err)
-        assert "1 sends that were under way are unknown" in out
+        assert "1 sends that were pending or under way in it are unknown now" in out
         (aside,) = tmp_path.glob("status.db.before-restore-*Z")
         assert str(aside) in out
         await daemon.start()

@@ -257,7 +257,7 @@ async def listening(folder: Path, *, minimum: Trust = "url-only") -> AsyncIterat
         writer = Writer(Handle(path), commit_timeout_s=COMMIT_S)
         await writer.open()
         stack.push_async_callback(writer.close)
-        reader = Reader(path)
+        reader = Reader(path, condemn=writer.condemn)
         stack.push_async_callback(reader.close)
         listeners = Listeners(folder, writer, reader, minimum=minimum)
         await listeners.open(stack)

@@ -108,7 +108,7 @@ async def opened(
         return place.connection
 
     writer = Writer(Handle(path, remembered), commit_timeout_s=commit_timeout_s)
-    reader = Reader(path)
+    reader = Reader(path, condemn=writer.condemn)
     place = Place(path, writer, reader)
     await writer.open()
     try:

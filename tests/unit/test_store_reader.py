@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from plivostatusd.domain.errors import StoreUnavailable
+from plivostatusd.domain.errors import StoreDamaged, StoreUnavailable
 from plivostatusd.store import reader as reading
 from plivostatusd.store.reader import Filter, Reader
 from tests.unit.store_place import START_US, Place, opened, submission, uuid
@@ -18,11 +18,16 @@ from tests.unit.store_place import START_US, Place, opened, submission, uuid
 ALICE, BOB, CAROL = "+14155550001", "+14155550002", "+14155550003"
 
 
+def fail(damage: StoreDamaged) -> None:
+    """Let nobody find damage here."""
+    pytest.fail(str(damage))
+
+
 class Watched(Reader):
     """A reader that remembers what it asked, and with which arguments."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
+        super().__init__(path, condemn=fail)
         self.asked: list[tuple[str, tuple[object, ...]]] = []
 
     async def _all(self, sql: str, arguments: tuple[object, ...] = ()) -> list[dict[str, Any]]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tornado.ioloop import IOLoop
 
-from plivostatusd.store import rebuilding
+from plivostatusd.domain.errors import StoreDamaged
+from plivostatusd.store import asks, rebuilding
 from tests.unit.listeners import Listeners, callback, running
 from tests.unit.store_place import uuid
 
@@ -78,6 +81,34 @@ async def test_written(house: Listeners) -> None:
     found = (await house.api("GET", f"/messages/{uuid(1)}")).json
     assert ("sent", None) == (found["status"], found["error_code"])
     await house.writer.submit(lambda tx: tx.move("failed", "sent"))  # its tally was never moved
+
+
+@pytest.mark.expect_log("message_rebuilt")
+async def test_open_again(house: Listeners) -> None:
+    """A message that is open after all is asked about, though those who go along have passed it."""
+    await report(house, 1, "sent")
+    await house.writer.submit(lambda tx: tx.execute("UPDATE messages SET final = 1").rowcount)
+    (*_, done) = await rebuild(house, write=True)
+    assert 1 == done["written"]
+    asked = await house.writer.submit(lambda tx: asks.is_asked(tx, uuid(1)))
+    assert asked
+
+
+@pytest.mark.expect_log("store_damaged")
+async def test_damage_met(house: Listeners) -> None:
+    """Damage that is met in looking is told, and nothing is written any more."""
+    for number in range(200):
+        await report(house, number, "sent")
+    path = house.services.store_path
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint")
+    with path.open("r+b") as file:
+        file.seek(4096 * 3)
+        file.write(b"x" * (path.stat().st_size - 4096 * 3))
+    reply = await house.operator("POST", "/rebuild", {})
+    assert "damaged" in reply.text
+    with pytest.raises(StoreDamaged):
+        await house.writer.submit(lambda _: None)
 
 
 async def test_what_is_not_there(house: Listeners) -> None:

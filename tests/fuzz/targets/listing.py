@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar, cast
 from tornado.httputil import HTTPInputError, HTTPServerRequest
 
 from plivostatusd.domain import phone
+from plivostatusd.domain.errors import StoreDamaged
 from plivostatusd.store import database, receipts, submissions
 from plivostatusd.store.reader import Filter, Reader
 from plivostatusd.store.transaction import Transaction
@@ -60,12 +61,14 @@ def opened(folder: Path) -> Iterator[Callable[[bytes], None]]:
     rows = _every_row(path, "messages", "created_at DESC, row DESC")
     kept = _every_row(path, "events", "row")
     with closing(asyncio.new_event_loop()) as loop:
-        reader = Reader(path)
+        found: list[StoreDamaged] = []
+        reader = Reader(path, condemn=found.append)
         try:
             lists = _Lists(reader, rows, kept)
             yield lambda content: loop.run_until_complete(lists.check(content))
         finally:
             loop.run_until_complete(reader.close())
+        assert [] == found
 
 
 def _fill(path: Path) -> None:
