@@ -209,7 +209,7 @@ def _lines(
                 path,
                 name,
                 "other users may read or write the file",
-                expected="a file of your own; type: chmod o= FILE",
+                expected=f"a file of your own; type: chmod o= {path}",
             )
         )
         return

@@ -52,6 +52,11 @@ def check_file(path: Path) -> None:
             command=f"install -d -m 0750 -o {me} {folder}",
         )
     if not os.access(folder, os.W_OK | os.X_OK):
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            raise StartRefused(
+                f"The store's folder {folder} is on a file system that is mounted read-only",
+                command=f"mount -o remount,rw $(findmnt -no TARGET -T {folder})",
+            )
         raise StartRefused(
             f"The store's folder {folder} is not writable for {me}",
             command=f"chown {me} {folder} && chmod 0750 {folder}",
@@ -89,6 +94,13 @@ def _user_name(uid: int) -> str:
         return str(uid)
 
 
+def _take_over(file: Path, owner: str, me: str) -> str:
+    """Give what to type: root by hand, on a service's store, wants to be the service's user."""
+    if os.geteuid() == 0:
+        return f"systemctl start plivostatusd, or: runuser -u {owner} -- plivostatusd -c FILE"
+    return f"chown {me} {file}"
+
+
 def _check_owner(file: Path, me: str) -> None:
     status = file.stat()
     if not stat.S_ISREG(status.st_mode):
@@ -97,7 +109,7 @@ def _check_owner(file: Path, me: str) -> None:
         owner = _user_name(status.st_uid)
         raise StartRefused(
             f"{file} belongs to {owner}, and this process runs as {me}",
-            command=f"chown {me} {file}",
+            command=_take_over(file, owner, me),
         )
     if stat.S_IMODE(status.st_mode) & _OTHERS:
         raise StartRefused(f"{file} is open to every user", command=f"chmod o-rwx {file}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -59,6 +60,7 @@ class Keep:
         self._held: list[_Held] | None = None  # a list while the door is shut
         self._known: dict[tuple[object, ...], asyncio.Future[Recorded]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._entered = asyncio.Event()
 
     @property
     def records(self) -> int:
@@ -68,7 +70,7 @@ class Keep:
     def start(self) -> None:
         """Begin to drain what an earlier process left."""
         if self._spool.records:
-            self._begin("found at start")
+            self._begin("found at start", "It is drained as soon as the store takes it")
 
     def put(self, arrival: Arrival) -> asyncio.Future[Recorded]:
         """Keep *arrival*; the future's end is the answer that Plivo may be given."""
@@ -104,7 +106,7 @@ class Keep:
 
     def _overflow(self, held: _Held, error: StoreUnavailable) -> None:
         """The store did not take it in time: the spool does."""
-        self._begin(error.detail)
+        self._begin(error.detail, error.hint)
         self._spool_once(held)
 
     def _spool_once(self, held: _Held) -> None:
@@ -130,10 +132,10 @@ class Keep:
 
     # Out of the spool
 
-    def _begin(self, reason: str) -> None:
+    def _begin(self, reason: str, hint: str) -> None:
         if not self.is_spooling:
             self.is_spooling = True
-            hint = "Is the store locked (fuser -v), or the disk full (df -h)?"
+            self._entered.set()
             log.error("spool_entered", reason=reason, records=self._spool.records, hint=hint)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
@@ -143,7 +145,7 @@ class Keep:
         told = ""
         try:
             while self.is_spooling or self._spool.unreadable:
-                await asyncio.sleep(RETRY_S if self.is_spooling else UNREADABLE_RETRY_S)
+                await self._rest_between()
                 try:
                     await self._draining.round()
                     told = ""
@@ -157,6 +159,16 @@ class Keep:
                     told = repr(error)
         finally:
             self._task = None
+
+    async def _rest_between(self) -> None:
+        """Wait for the next round: long, if all there is to do is to look at unreadable files."""
+        if not self.is_spooling:
+            self._entered.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(UNREADABLE_RETRY_S):
+                    await self._entered.wait()
+        if self.is_spooling:
+            await asyncio.sleep(RETRY_S)
 
     async def _finish(self) -> None:
         """Shut the door, drain the rest, and open it to the store; to the spool if that fails."""

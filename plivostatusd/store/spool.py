@@ -39,9 +39,10 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Final
 
+from plivostatusd.domain.errors import StartRefused
 from plivostatusd.store.spool_file import RECORD_BYTES_MAX, File, Section, close, frame, read
 
-__all__ = ["RECORD_BYTES_MAX", "Section", "Spool", "SpoolUnavailable", "read"]
+__all__ = ["RECORD_BYTES_MAX", "Section", "Spool", "SpoolUnavailable", "read", "spool_refused"]
 
 FILE_BYTES_MAX: Final = 4 * 1024 * 1024
 """A file this long, and as long as the reserve, is followed by another."""
@@ -62,6 +63,20 @@ _WRITE: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CHUNK_BYTES: Final = 1024 * 1024
+
+
+def spool_refused(folder: Path, error: OSError) -> StartRefused:
+    """Say why the spool in *folder* cannot be opened, and what to type."""
+    place = error.filename or folder
+    if folder.exists() and not folder.is_dir():
+        return StartRefused(f"{folder} has to be a folder", command=f"mv {folder} {folder}.aside")
+    commands = {
+        errno.EACCES: f"chown -R --reference={folder.parent} {folder}; chmod -R u+rwX {folder}",
+        errno.EROFS: f"mount -o remount,rw $(findmnt -no TARGET -T {folder})",
+    }
+    usual = f"ls -ld {folder.parent} {place}; df -h {folder.parent}"
+    command = commands.get(error.errno or 0, usual)
+    return StartRefused(f"The spool {place} cannot be written: {error.strerror}", command=command)
 
 
 class SpoolUnavailable(OSError):
@@ -150,7 +165,7 @@ class Spool:
     @property
     def readable_records(self) -> int:
         """How many of `records` are in files that can be read, as far as anybody has looked."""
-        waiting = self._waiting.items()
+        waiting = [*self._waiting.items()]  # the spool's own thread changes it meanwhile
         return sum(max(1, records) for name, records in waiting if name not in self.unreadable)
 
     def sections(self) -> Iterator[Section]:

@@ -46,11 +46,12 @@ class ReadyHandler(Handler):
         self.finish("".join(lines))
 
     async def _store(self) -> str | None:
+        writer = self.services.writer
         try:
-            await self.services.writer.submit(_look, impatient=True)
+            await writer.submit(_write if writer.failing else _look, impatient=True)
         except StoreUnavailable as error:
             return error.detail
-        return None
+        return writer.fault.detail if writer.fault else None
 
     def _spool(self) -> str | None:
         keep = self.services.keep
@@ -64,12 +65,21 @@ class ReadyHandler(Handler):
         except OSError as error:
             return f"cannot be asked: {error.strerror}"
         least = self.services.free_bytes_min
-        return f"{free} bytes left, fewer than {least}" if free < least else None
+        return f"{_mib(free)} left, fewer than {_mib(least)}" if free < least else None
 
 
 def _look(transaction: Transaction) -> None:
     """Take the write lock, as every commit does, and give it back."""
     transaction.one("SELECT 1")
+
+
+def _write(transaction: Transaction) -> None:
+    """Write what is there already: on a full disk only writing shows that it is not full now."""
+    transaction.execute("UPDATE facts SET value = value WHERE name = 'generation'")
+
+
+def _mib(size: int) -> str:
+    return f"{size / 1_048_576:.1f} MiB"
 
 
 class MetricsHandler(Handler):

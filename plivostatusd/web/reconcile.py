@@ -40,7 +40,7 @@ def ids_of(fields: Fields) -> list[str]:
 
 
 def _is_id(each: object) -> bool:
-    return isinstance(each, str) and 0 < len(each) <= _ID_CHARACTERS_MAX
+    return isinstance(each, str) and each.isascii() and 0 < len(each) <= _ID_CHARACTERS_MAX
 
 
 class ReconcileHandler(LinesHandler):

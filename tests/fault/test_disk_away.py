@@ -53,7 +53,7 @@ async def test_a_full_disk(kind: str, tmp_path: Path) -> None:
             filler = small_disk.fill(disk)
             kept += [await deliver(daemon) for _ in range(5)]
             assert "store-unavailable" in await refused_send(daemon)
-            assert "bytes left" in (await daemon.operator("GET", "/ready")).text
+            assert "MiB left" in (await daemon.operator("GET", "/ready")).text
             put_off = 0
             while not put_off:
                 more, put_off = await answers(daemon, 40)
@@ -152,6 +152,6 @@ async def test_without_a_spool_no_start(tmp_path: Path) -> None:
         daemon.allow("start_refused")
         await daemon.launch()
         assert 69 == await daemon.ended()
-        assert "ls -ld" in daemon.stderr
+        assert "has to be a folder. Type: mv" in daemon.stderr
         daemon.stderr = ""
         spool.unlink()

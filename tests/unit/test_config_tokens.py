@@ -120,7 +120,7 @@ def test_a_file_open_to_others_is_refused(
     assert said(report) == [
         (
             f"{path}: [{section}] {setting}: other users may read or write the file; "
-            "expected a file of your own; type: chmod o= FILE"
+            f"expected a file of your own; type: chmod o= {path}"
         )
     ]
     assert ONE not in secrets.values()

@@ -116,6 +116,7 @@ async def test_plivo_does_not_answer(house: Listeners) -> None:
         ({"ids": 7}, {"ids"}),
         ({"ids": [7]}, {"ids"}),
         ({"ids": [""]}, {"ids"}),
+        ({"ids": ["\ud800"]}, {"ids"}),
         ({"ids": ["x" * 65]}, {"ids"}),
         ({"ids": ["x"] * (IDS_MAX + 1)}, {"ids"}),
         ({"id": NOBODY}, {"id"}),
