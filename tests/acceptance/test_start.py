@@ -161,11 +161,11 @@ async def test_store_open_to_all(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 async def test_store_of_another_user(tmp_path: Path) -> None:
-    """A store that belongs to another user is refused, with the command that mends it."""
+    """A store that belongs to another user is refused; root is told to be that user."""
     async with running(tmp_path) as (daemon, _):
         await daemon.stop()
         os.chown(daemon.store_path, NOBODY, NOBODY)
-        assert "chown root" in await refused(daemon)
+        assert "runuser -u nobody" in await refused(daemon)
 
 
 async def test_newer_store(tmp_path: Path) -> None:

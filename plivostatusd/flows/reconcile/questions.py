@@ -29,6 +29,8 @@ log = get_logger()
 AT_ONCE_MAX: Final = 4
 """Questions under way together: each takes a connection that a send may be waiting for."""
 AGAIN_US: Final = 60_000_000
+PASSED_MAX: Final = 500
+"""Of those that Plivo has failed to tell of, so many let all others go first."""
 AGAIN_US_MAX: Final = 6 * 3_600_000_000
 
 
@@ -59,7 +61,9 @@ class Questions:
         """Ask about a few messages that are due, and say how many. Raises `StoreUnavailable`."""
         desk = self._desk
         steady_us = desk.clock.steady_us()
-        due: list[Due] = await desk.writer.submit(lambda tx: asks.due(tx, steady_us, AT_ONCE_MAX))
+        limit = AT_ONCE_MAX + min(len(self._failures), PASSED_MAX)
+        found: list[Due] = await desk.writer.submit(lambda tx: asks.due(tx, steady_us, limit))
+        due = sorted(found, key=lambda each: self._failures[each.row])[:AT_ONCE_MAX]
         under_way: list[asyncio.Task[Outcome | None]] = []
         # No TaskGroup: before Python 3.13 one that failed leaves its task counted as cancelled
         # (CPython gh-133747), and 3.11.2 then ends that task at its next time-out, silently.
