@@ -13,7 +13,7 @@ FAST_TESTS := tests/unit tests/meta
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak fuzz bench lock clean
+.PHONY: help demo test check soak fuzz bench deb lock clean
 
 help:
 	@echo 'make demo    simulator and daemon on loopback, a few messages, how their status unfolds'
@@ -22,6 +22,7 @@ help:
 	@echo 'make soak    kill -9, ROUNDS=1000 times: nothing acknowledged is lost, nothing is doubled'
 	@echo 'make fuzz    bytes that break something: SEED=... SECONDS_EACH=60 ENGINE=... TARGETS=...'
 	@echo 'make bench   callbacks per second, beside a bare Tornado handler'
+	@echo 'make deb     dist/plivostatusd_VERSION_amd64.deb, of what is committed (ARCH=arm64: for that)'
 	@echo 'make lock    write requirements/*.txt anew from setup.cfg and requirements/*.in (needs uv)'
 	@echo 'make clean   remove all that these have made, the virtual environment included'
 
@@ -54,6 +55,9 @@ fuzz:
 bench:
 	@packaging/setup-dev bench
 	@bench/run
+
+deb:
+	@packaging/build-deb
 
 # One lock holds for every Python from 3.11 on. The test list contains the run-time list, pin for
 # pin, so that what is tested is what `make demo` runs.
