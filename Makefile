@@ -13,7 +13,7 @@ FAST_TESTS := tests/unit tests/meta
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak fuzz bench lock clean
+.PHONY: help demo test check soak fuzz bench deb test-package lock clean
 
 help:
 	@echo 'make demo    simulator and daemon on loopback, a few messages, how their status unfolds'
@@ -22,6 +22,8 @@ help:
 	@echo 'make soak    kill -9, ROUNDS=1000 times: nothing acknowledged is lost, nothing is doubled'
 	@echo 'make fuzz    bytes that break something: SEED=... SECONDS_EACH=60 ENGINE=... TARGETS=...'
 	@echo 'make bench   callbacks per second, beside a bare Tornado handler'
+	@echo 'make deb     dist/plivostatusd_VERSION_amd64.deb, of what is committed (ARCH=arm64: for that)'
+	@echo 'make test-package   that one through piuparts, reprotest, and an upgrade of Debian (root, minutes)'
 	@echo 'make lock    write requirements/*.txt anew from setup.cfg and requirements/*.in (needs uv)'
 	@echo 'make clean   remove all that these have made, the virtual environment included'
 
@@ -29,8 +31,11 @@ demo:
 	@packaging/setup-dev demo
 	@$(RUN) plivostatusd.demo
 
+# The packages are built first, so that no test has to wait for one; part of the suite builds what
+# it needs.
 test:
 	@packaging/setup-dev test
+	@$(if $(ARGS),,for arch in amd64 arm64; do ARCH=$$arch packaging/build-deb >/dev/null || exit 1; done)
 	@$(RUN) pytest $(if $(ARGS),$(ARGS),$(if $(COVERAGE_MIN),--cov --cov-fail-under=$(COVERAGE_MIN)))
 
 check:
@@ -54,6 +59,13 @@ fuzz:
 bench:
 	@packaging/setup-dev bench
 	@bench/run
+
+deb:
+	@packaging/build-deb
+
+test-package:
+	@packaging/setup-dev test-package
+	@packaging/test-package
 
 # One lock holds for every Python from 3.11 on. The test list contains the run-time list, pin for
 # pin, so that what is tested is what `make demo` runs.

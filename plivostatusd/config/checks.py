@@ -26,10 +26,16 @@ def check(config: Config, report: Report) -> None:
         "api.listen": config.api.listen,
     }
     usable = {name: listen for name, listen in listens.items() if name not in refused}
-    if config.api.token_file is None and "api.token_file" not in refused:
+    if not (config.secrets.api_tokens or _is_told(report)):
         _check_without_tokens(usable.get("api.listen", ()), report)
     _check_collisions(usable, report)
     _check_doubts(config, refused, report)
+
+
+def _is_told(report: Report) -> bool:
+    """Say whether it is known already that there are tokens which could not be read."""
+    told = {(problem.section, problem.key) for problem in (*report.problems, *report.warnings)}
+    return ("api", "token_file") in told
 
 
 def _check_without_tokens(addresses: tuple[Address, ...], report: Report) -> None:

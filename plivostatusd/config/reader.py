@@ -50,8 +50,8 @@ def load(path: Path, environ: Mapping[str, str], *, testing: bool = False) -> Lo
     """
     Read the configuration in *path*, overridden by *environ*.
 
-    *testing* is for `plivostatusd -t`, which is not the daemon: the token is looked for, last, in
-    the place where the package stores it, and a warning says so where only root may look.
+    *testing* is for `plivostatusd -t`, which is not the daemon: tokens are looked for, last, in
+    the place where the package stores them, and a warning says so where only root may look.
 
     Raises:
         ConfigError: the configuration cannot be used; it holds every problem that was found.
@@ -158,7 +158,7 @@ def _config(values: Mapping[str, Any]) -> Config:
 def _with_secrets(
     config: Config, environ: Mapping[str, str], report: Report, *, testing: bool
 ) -> Config:
-    stored = tokens.STORED_TOKEN if testing else None
+    stored = tokens.STORED if testing else None
     _check_authorities(config.plivo.ca_file, report)
     found = tokens.find(config.plivo, config.api, environ, report, stored=stored)
     return replace(config, secrets=found)

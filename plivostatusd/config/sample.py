@@ -1,14 +1,16 @@
 """
 The sample file, made from the table: every setting explained beside its commented default.
 
-Pure. What this returns is what stands in `plivostatusd.conf.example`; a test holds them equal.
+Pure. What this returns is what stands in `plivostatusd.conf.example`; a test holds them equal. The
+package's own configuration file is the same with a few settings given.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 from plivostatusd.config.setting import Setting, rows
 from plivostatusd.config.table import SECTIONS
@@ -28,21 +30,28 @@ marked "after a restart". PLIVOSTATUSD_<SECTION>_<KEY> in the environment overri
 instance PLIVOSTATUSD_SEND_WAIT=5s.
 """
 
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
-def example() -> str:
-    """Return the text of `plivostatusd.conf.example`."""
+
+def example(given: Mapping[str, str] = _NOTHING) -> str:
+    """
+    Return the text of `plivostatusd.conf.example`.
+
+    *given* holds values, by `section.key`, that stand there instead of a commented default.
+    """
     head = [_comment(paragraph) for paragraph in _HEAD.split("\n\n")]
-    body = [_section(section, declared) for section, declared in SECTIONS.items()]
+    body = [_section(section, declared, given) for section, declared in SECTIONS.items()]
     return "\n#\n".join(head) + "\n\n\n" + "\n\n\n".join(body) + "\n"
 
 
-def _section(section: str, declared: type[Any]) -> str:
+def _section(section: str, declared: type[Any], given: Mapping[str, str]) -> str:
     intro = _comment(declared.__doc__ or "")
-    return "\n\n".join([f"{intro}\n[{section}]", *map(_setting, rows(section, declared))])
+    settings = [_setting(row, given.get(row.name)) for row in rows(section, declared)]
+    return "\n\n".join([f"{intro}\n[{section}]", *settings])
 
 
-def _setting(row: Setting) -> str:
-    return "\n".join([_comment(" ".join(_sentences(row))), *_lines(row)])
+def _setting(row: Setting, given: str | None) -> str:
+    return "\n".join([_comment(" ".join(_sentences(row))), *_lines(row, given)])
 
 
 def _sentences(row: Setting) -> Iterator[str]:
@@ -53,13 +62,15 @@ def _sentences(row: Setting) -> Iterator[str]:
         yield "Takes effect after a restart."
 
 
-def _lines(row: Setting) -> Iterator[str]:
-    """Show how the setting is written: required ones live, all others behind a #."""
+def _lines(row: Setting, given: str | None) -> Iterator[str]:
+    """Show how the setting is written: required and given ones live, all others behind a #."""
     yield _comment(f"Value: {row.kind.expected}")
     if row.sample:
         yield f"# Example: {row.key} = {row.sample}"
     mark = "" if row.is_required else "#"
     yield f"{mark}{row.key} = {row.default}".rstrip()
+    if given is not None:
+        yield f"{row.key} = {given}"
 
 
 def _comment(text: str) -> str:

@@ -134,7 +134,8 @@ class Api:
         kinds.PATH,
         "File with one NAME TOKEN a line. TCP clients must then send Authorization: Bearer TOKEN, "
         "and NAME is logged and kept with each message. Tokens have 16 characters or more; other "
-        "users must not be able to read the file.",
+        "users must not be able to read the file. When this is not set, it is "
+        "$CREDENTIALS_DIRECTORY/api_token (systemd's LoadCredential=), if there is one.",
         sample="/etc/plivostatusd/credentials/api_tokens",
         sensitive=True,
     )

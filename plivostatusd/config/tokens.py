@@ -24,12 +24,13 @@ from plivostatusd.config.sections import Api, Plivo
 from plivostatusd.config.table import Secrets
 from plivostatusd.domain.secret import Secret
 
-STORED_TOKEN = Path("/etc/plivostatusd/credentials/auth_token")
-"""Where the package stores the token, for root and systemd to read."""
+STORED = Path("/etc/plivostatusd/credentials")
+"""Where the package stores auth_token and api_token, for root and systemd to read."""
 
 API_TOKEN_CHARS_MIN = 16
 
 _PLAIN_VARIABLE = "PLIVO_AUTH_TOKEN"
+_NO_API_TOKENS: Mapping[str, Secret] = MappingProxyType({})
 _API_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -44,13 +45,13 @@ def find(
     """
     Return every token that the settings lead to; problems and warnings go to *report*.
 
-    *stored* is where `-t` looks last, a place that the daemon itself cannot read.
+    *stored* is the folder where `-t` looks last, a place that the daemon itself cannot read.
     """
     main = _of_setting(plivo.main_auth_token_file, "plivo.main_auth_token_file", report)
     return Secrets(
         auth_tokens=_auth_tokens(plivo, environ, report, stored),
         main_auth_tokens=main or (),
-        api_tokens=_api_tokens(api.token_file, report),
+        api_tokens=_api_tokens(api.token_file, environ, report, stored),
     )
 
 
@@ -85,7 +86,7 @@ def _places(
     yield (plivo.auth_token,) if plivo.auth_token else ()
     yield _of_variable(environ.get(_PLAIN_VARIABLE, ""), report)
     if stored is not None:
-        yield _stored(stored, name, report)
+        yield _stored(stored / "auth_token", name, report)
 
 
 def _of_setting(path: Path | None, name: str, report: Report) -> tuple[Secret, ...] | None:
@@ -161,20 +162,57 @@ def _parsed(
     return tuple(tokens) if len(report.problems) == before else None
 
 
-def _api_tokens(path: Path | None, report: Report) -> Mapping[str, Secret]:
+def _api_tokens(
+    path: Path | None, environ: Mapping[str, str], report: Report, stored: Path | None
+) -> Mapping[str, Secret]:
+    """Return the tokens of the first place there is: the setting's, systemd's, the package's."""
+    name = "api.token_file"
+    credentials = environ.get("CREDENTIALS_DIRECTORY")
+    if path is not None:
+        try:
+            return _api_lines(files.read(path), path, report)
+        except Unfit as unfit:
+            report.refuse(name, f"the file that it names {unfit.what}", "a readable file")
+            return _NO_API_TOKENS
+    if credentials and (tokens := _api_tokens_in(Path(credentials), report)) is not None:
+        return tokens
+    if (
+        stored is not None
+        and (tokens := _api_tokens_in(stored, report, may_look=False)) is not None
+    ):
+        return tokens
+    return _NO_API_TOKENS
+
+
+def _api_tokens_in(
+    folder: Path, report: Report, *, may_look: bool = True
+) -> Mapping[str, Secret] | None:
+    """Read the folder's api_token, which need not exist; None without one."""
+    place, name = folder / "api_token", "api.token_file"
+    try:
+        return _api_lines(files.read(place), place, report)
+    except files.Missing:
+        return None
+    except files.Forbidden as forbidden:
+        if may_look:
+            report.problems.append(_in_file(place, name, f"the file {forbidden.what}"))
+        else:
+            found = "the tokens could not be checked: only root may look there"
+            report.warnings.append(_in_file(place, name, found))
+    except Unfit as unfit:
+        report.problems.append(_in_file(place, name, f"the file {unfit.what}"))
+    return _NO_API_TOKENS
+
+
+def _api_lines(content: files.Content, path: Path, report: Report) -> Mapping[str, Secret]:
     """Read `NAME TOKEN` lines: names and tokens are each given once."""
     name = "api.token_file"
     tokens: dict[str, Secret] = {}
-    if path is None:
-        return MappingProxyType(tokens)
     before = len(report.problems)
-    try:
-        for number, line in _lines(files.read(path), path, name, report):
-            found = _take_api_line(line, tokens)
-            if found:
-                report.problems.append(_in_file(path, name, found, number, "NAME TOKEN"))
-    except Unfit as unfit:
-        report.refuse(name, f"the file that it names {unfit.what}", "a readable file")
+    for number, line in _lines(content, path, name, report):
+        found = _take_api_line(line, tokens)
+        if found:
+            report.problems.append(_in_file(path, name, found, number, "NAME TOKEN"))
     if not tokens and len(report.problems) == before:
         report.problems.append(_in_file(path, name, "the file holds no token"))
     return MappingProxyType(tokens)

@@ -17,7 +17,8 @@ from plivostatusd.ctl.errors import UsageError
 PROGRAM = "plivostatusctl"
 _WIDTH = 79
 _HELP_COLUMN = 26
-_EXITS = """\
+ABOUT = "Send messages through plivostatusd and see what became of them."
+EXITS = """\
 Exit status: 0 good; 1 not found, refused or failed; 64 wrong command line; 69 the
 daemon cannot be reached. 'send' ends with 0 once the message is recorded (nothing
 may repeat it then), 1 when it was refused, 69 when no answer told whether it was
@@ -64,15 +65,7 @@ def read_common(words: Sequence[str], *, version: str) -> argparse.Namespace:
         SystemExit: after `--help` or `--version` was printed.
     """
     listed = "\n".join(f"  {name:<10} {summary}" for name, summary in SUMMARIES.items())
-    parser = Parser(
-        PROGRAM,
-        usage="COMMAND ...",
-        description="Send messages through plivostatusd and see what became of them.\n\n"
-        f"commands:\n{listed}",
-        epilog=_EXITS,
-    )
-    add_common(parser)
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {version}")
+    parser = common_parser(version=version, about=f"{ABOUT}\n\ncommands:\n{listed}")
     parser.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     options = parser.parse_args(words)
     if not options.words:
@@ -89,16 +82,29 @@ def read_command(command: Command, options: argparse.Namespace) -> argparse.Name
         UsageError: the command line is wrong.
         SystemExit: after `--help` was printed.
     """
-    name = options.command
+    parser = command_parser(options.command, command)
+    parser.parse_intermixed_args(options.rest, options)
+    if options.socket and options.url:
+        parser.error("--socket and --url exclude each other")
+    return options
+
+
+def common_parser(*, version: str, about: str = ABOUT) -> Parser:
+    """Make the parser of what stands before the command, without the command."""
+    parser = Parser(PROGRAM, usage="COMMAND ...", description=about, epilog=EXITS)
+    add_common(parser)
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {version}")
+    return parser
+
+
+def command_parser(name: str, command: Command) -> Parser:
+    """Make the parser of what stands after the command called *name*."""
     parser = Parser(
         f"{PROGRAM} {name}", usage=command.WORDS, description=(command.__doc__ or "").strip()
     )
     add_common(parser)
     command.add_arguments(parser)
-    parser.parse_intermixed_args(options.rest, options)
-    if options.socket and options.url:
-        parser.error("--socket and --url exclude each other")
-    return options
+    return parser
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

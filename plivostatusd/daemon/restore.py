@@ -121,7 +121,7 @@ def _prepare(staged: Path, source: Path, now_us: int) -> tuple[int, int, Mended]
     """Check the copy, mend what can be mended, and void what it would still send."""
     try:
         _check_kind(staged, source)
-        connection = database.connect_writer(staged)
+        connection = database.connect_writer(staged, copies=False)
     except sqlite3.DatabaseError as error:
         raise StartRefused(
             f"{source} cannot be read as a store: {error}",

@@ -34,22 +34,23 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         0 when stopped, 64 for wrong usage, 69 when the address cannot be listened on.
     """
-    parser = _parser()
+    made = parser()
     try:
-        options = _options(parser, parser.parse_args(argv))
+        options = _options(made, made.parse_args(argv))
     except SystemExit as exc:
         return int(exc.code or 0)
     return asyncio.run(_serve(options))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def parser() -> argparse.ArgumentParser:
+    """Make the command line's parser."""
+    made = _Parser(
         prog="plivostatusctl simulate",
         description="Play Plivo on loopback: its Message API, and signed status callbacks.",
         epilog=epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
+    add = made.add_argument
     add(
         "--listen",
         default=_DEFAULT_LISTEN,
@@ -58,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         help="loopback address of the API (default %(default)s; port 0 chooses one)",
     )
     add("--auth-id", default=AUTH_ID, metavar="ID", help="account (default %(default)s)")
-    token = parser.add_mutually_exclusive_group()
+    token = made.add_mutually_exclusive_group()
     token.add_argument(
         "--auth-token", metavar="TOKEN", help=f"its token, for development (default {AUTH_TOKEN})"
     )
@@ -75,9 +76,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the main account's tokens: they sign the Ma- headers (default: the same)",
     )
-    _add_manners(parser)
-    _add_troubles(parser)
-    return parser
+    _add_manners(made)
+    _add_troubles(made)
+    return made
 
 
 def _add_manners(parser: argparse.ArgumentParser) -> None:

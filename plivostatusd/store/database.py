@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from plivostatusd.domain.errors import StartRefused, StoreDamaged
+from plivostatusd.store import snapshot
 
 APPLICATION_ID: Final = 0x504C5653  # "PLVS", so that file(1) and we can tell the file's kind
 BUSY_TIMEOUT_S: Final = 0.8
@@ -138,12 +139,14 @@ def _size(path: Path) -> int:
         return 0
 
 
-def connect_writer(path: Path) -> sqlite3.Connection:
+def connect_writer(path: Path, *, copies: bool = True) -> sqlite3.Connection:
     """
     Open the one connection that writes, and bring the schema up to date.
 
-    Raises `StartRefused` for a store that a newer program made or that is no store, and
-    `sqlite3.DatabaseError` or `OSError` for one that cannot be read or written.
+    Before an older schema is migrated the store is copied (`snapshot`), unless *copies* is false,
+    for what is a copy itself. Raises `StartRefused` for a store that a newer program made or that
+    is no store, `StoreDamaged` for one that cannot be copied, and `sqlite3.DatabaseError` or
+    `OSError` for one that cannot be read or written.
     """
     if not path.exists():  # one that is there is not touched: closing it would end SQLite's locks
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -157,8 +160,10 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     try:
         version = _version(connection, path)  # first: another program's file stays as it is
         _settle_connection(connection, path)
+        if copies and 0 < version < len(migrations()):
+            snapshot.take(connection, path, len(migrations()))
         _migrate(connection, version)
-    except (sqlite3.DatabaseError, StartRefused):
+    except (sqlite3.DatabaseError, StartRefused, StoreDamaged):
         connection.close()
         raise
     return connection
@@ -196,8 +201,9 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
         raise StartRefused(
             f"The store {path} has schema {version}, and this program knows up to {known}:"
             " it was made by a newer plivostatusd. Install that version again, or put back the"
-            " backup taken before the upgrade",
-            command=f"plivostatusd --restore BACKUP  # in place of {path}",
+            " copy taken before the upgrade, which knows nothing of what came since",
+            command="systemctl stop plivostatusd;"
+            f" plivostatusd --restore {snapshot.fit_for(path, known) or 'BACKUP'}",
         )
     return int(version)
 

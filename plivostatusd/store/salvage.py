@@ -49,7 +49,10 @@ def salvage(damaged: Path, target: Path) -> Salvaged:
     Raises `sqlite3.DatabaseError` when not even the schema can be read.
     """
     saved = Salvaged()
-    with closing(sqlite3.connect(damaged)) as old, closing(database.connect_writer(target)) as new:
+    with (
+        closing(sqlite3.connect(damaged)) as old,
+        closing(database.connect_writer(target, copies=False)) as new,
+    ):
         new.execute("PRAGMA foreign_keys = OFF")
         new.execute("BEGIN IMMEDIATE")
         new.execute("DELETE FROM facts")

@@ -16,6 +16,8 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from plivostatusd import __version__
+from plivostatusd.store.database import connect_writer
+from plivostatusd.store.snapshot import name_of
 from tests.acceptance.daemon import ROOT, Daemon, running
 from tests.wire import ask
 
@@ -169,13 +171,16 @@ async def test_store_of_another_user(tmp_path: Path) -> None:
 
 
 async def test_newer_store(tmp_path: Path) -> None:
-    """A store that a newer program made is refused with a sentence that says what to do."""
+    """A store that a newer program made is refused, and the copy to put back is named."""
     async with running(tmp_path) as (daemon, _):
         await daemon.stop()
         daemon.rows("PRAGMA user_version = 9999")
         sentence = await refused(daemon)
-        assert "newer plivostatusd" in sentence
-        assert "backup" in sentence
+        assert "newer plivostatusd. Install that version again" in sentence
+        assert "--restore BACKUP" in sentence
+        copy = name_of(daemon.store_path, 9999)
+        connect_writer(copy).close()
+        assert f"--restore {copy}\n" in await refused(daemon)
 
 
 async def test_second_daemon(tmp_path: Path) -> None:

@@ -378,10 +378,10 @@ def test_testing_alone_looks_for_the_stored_token(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only `-t` looks at the place where the package stores the token."""
-    stored = tmp_path / "stored"
+    stored = tmp_path / "auth_token"
     stored.write_text(TOKEN)
     stored.chmod(0o600)
-    monkeypatch.setattr("plivostatusd.config.tokens.STORED_TOKEN", stored)
+    monkeypatch.setattr("plivostatusd.config.tokens.STORED", tmp_path)
     path = write(LEAST)
     assert load(path, {}, testing=True).config.secrets.auth_tokens == (Secret(TOKEN),)
     with pytest.raises(ConfigError, match="no token of the account"):

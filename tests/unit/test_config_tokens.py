@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,10 @@ def test_the_places_are_looked_at_in_order(put: Put, report: Report, tmp_path: P
         "auth_token_file": put("file", "file"),
         "auth_token": Secret("setting"),
     }
-    stored = put("stored", "stored")
+    stored = tmp_path / "package's"
+    stored.mkdir()
+    (stored / "auth_token").write_text("stored")
+    (stored / "auth_token").chmod(0o600)
     found = []
     for gone in ("auth_token_file", "CREDENTIALS_DIRECTORY", "auth_token", "PLIVO_AUTH_TOKEN", ""):
         secrets = look(report, environ, stored=stored, **settings)
@@ -210,18 +213,18 @@ def test_a_credential_that_may_not_be_read(put: Put, report: Report, tmp_path: P
     put("auth_token", "token", 0)
     with as_nobody():
         look(report, {"CREDENTIALS_DIRECTORY": str(tmp_path), "PLIVO_AUTH_TOKEN": "x"})
-    assert [problem.found for problem in report.problems] == [
+    assert [each.found for each in report.problems if each.key == "auth_token_file"] == [
         "the file may not be read by this user"
     ]
 
 
 def test_a_stored_token_that_may_not_be_read_is_a_doubt(put: Put, report: Report) -> None:
     """`-t` by an ordinary user warns that it could not look at root's token."""
-    path = put("stored", "token", 0)
+    path = put("auth_token", "token", 0)
     with as_nobody():
-        look(report, stored=path)
+        look(report, stored=path.parent)
     assert said(report) == []
-    assert [str(warning) for warning in report.warnings] == [
+    assert [str(each) for each in report.warnings if each.key == "auth_token_file"] == [
         f"{path}: [plivo] auth_token_file: the token could not be checked: only root may look there"
     ]
 
@@ -231,8 +234,9 @@ def test_a_stored_token_that_is_missing_is_a_problem(
     put: Put, report: Report, tmp_path: Path, content: str | None
 ) -> None:
     """`-t` by root finds out that no token is stored."""
-    stored = tmp_path / "stored" if content is None else put("stored", content)
-    look(report, stored=stored)
+    if content is not None:
+        put("auth_token", content)
+    look(report, stored=tmp_path)
     assert [problem.found for problem in report.problems] == ["no token of the account was found"]
 
 
@@ -244,6 +248,64 @@ def test_a_bad_variable_is_told_without_its_value(report: Report) -> None:
             "environment variable PLIVO_AUTH_TOKEN: the value has a blank or a character outside "
             "ASCII; expected one token, without blanks"
         )
+    ]
+
+
+@pytest.mark.parametrize("place", ["systemd's", "the package's"])
+def test_api_tokens_without_a_setting(put: Put, report: Report, place: str) -> None:
+    """Without api.token_file, it is systemd's api_token; for -t the one that is stored."""
+    folder = put("api_token", f"local {ONE.reveal()}\n").parent
+    credentials = {"CREDENTIALS_DIRECTORY": str(folder)} if place == "systemd's" else {}
+    stored = None if credentials else folder
+    secrets = look(report, credentials, stored=stored, auth_token=THREE)
+    assert secrets.api_tokens == {"local": ONE}
+    assert said(report) == []
+
+
+def test_the_setting_goes_first(put: Put, report: Report) -> None:
+    """A file that api.token_file names is the only one that is read."""
+    folder = put("api_token", f"local {ONE.reveal()}\n").parent
+    named = put("named", f"cron {TWO.reveal()}\n")
+    environ = {"CREDENTIALS_DIRECTORY": str(folder)}
+    assert look(report, environ, auth_token=THREE, token_file=named).api_tokens == {"cron": TWO}
+
+
+def test_no_api_tokens_anywhere(report: Report, tmp_path: Path) -> None:
+    """Folders without api_token are no problem: then there are no tokens."""
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    secrets = look(report, environ, stored=tmp_path, auth_token=THREE)
+    assert secrets.api_tokens == {}
+    assert said(report) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "found"),
+    [
+        ("local short", 0o600, "the token is shorter than 16 characters"),
+        ("unset", 0o600, "the line is no name (letters, digits, _ . -) with one token after it"),
+        ("", 0o600, "the file holds no token"),
+        (f"local {'x' * 20}", 0o604, "other users may read or write the file"),
+        (f"local {'x' * 20}", 0, "the file may not be read by this user"),
+    ],
+)
+def test_a_bad_api_token_never_opens_the_door(
+    put: Put, report: Report, content: str, mode: int, found: str
+) -> None:
+    """A credential api_token that cannot be used is a problem, never an API without tokens."""
+    folder = put("api_token", content, mode).parent
+    with as_nobody() if not mode else nullcontext():
+        look(report, {"CREDENTIALS_DIRECTORY": str(folder)}, auth_token=THREE)
+    assert [found] == [each.found for each in report.problems if each.key == "token_file"]
+
+
+def test_a_stored_api_token_that_may_not_be_read_is_a_doubt(put: Put, report: Report) -> None:
+    """`-t` by an ordinary user warns that it could not look at root's API tokens."""
+    path = put("api_token", f"local {ONE.reveal()}", 0)
+    with as_nobody():
+        look(report, auth_token=THREE, stored=path.parent)
+    assert said(report) == []
+    assert [str(each) for each in report.warnings] == [
+        f"{path}: [api] token_file: the tokens could not be checked: only root may look there"
     ]
 
 
