@@ -27,6 +27,7 @@ from plivostatusd.host.filesystem import refuse_network
 from plivostatusd.host.lock import LOCK_NAME, DirectoryLock
 from plivostatusd.store import database, entries, mending, pulse, watching
 from plivostatusd.store.salvage import Salvaged, salvage
+from plivostatusd.store.snapshot import sync
 from plivostatusd.store.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _exchange(staged: Path, store: Path, now_us: int) -> Path | None:
     """Move the store aside and *staged* into its place; no daemon starts in between."""
     marker = database.marker_of(store)
     marker.touch(mode=0o600)
-    _sync(store.parent)
+    sync(store.parent)
     moment = datetime.fromtimestamp(now_us / 1_000_000, UTC)
     aside = store.with_name(f"{store.name}.before-restore-{moment:%Y%m%dT%H%M%S.%fZ}")
     was_there = False
@@ -189,10 +190,10 @@ def _exchange(staged: Path, store: Path, now_us: int) -> Path | None:
             was_there = True
             part.rename(f"{aside}{suffix}")
     staged.rename(store)
-    _sync(store)
-    _sync(store.parent)
+    sync(store)
+    sync(store.parent)
     marker.unlink()
-    _sync(store.parent)
+    sync(store.parent)
     return aside if was_there else None
 
 
@@ -200,11 +201,3 @@ def _remove(staged: Path) -> None:
     for suffix in _SUFFIXES:
         with suppress(FileNotFoundError):
             Path(f"{staged}{suffix}").unlink()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

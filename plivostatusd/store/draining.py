@@ -20,7 +20,7 @@ from plivostatusd.store.receipts import Arrival, Recorded
 from plivostatusd.store.spool import Section, Spool
 from plivostatusd.store.spooling import OnThread
 from plivostatusd.store.transaction import Transaction
-from plivostatusd.store.writer import Writer
+from plivostatusd.store.writer import Writer, look_at_error
 
 log = get_logger()
 
@@ -63,7 +63,7 @@ class Draining:
             for _, arrival in arrivals
         ]
         for future in futures:
-            future.add_done_callback(_look_at_error)
+            future.add_done_callback(look_at_error)
         if futures:
             await asyncio.wait(futures)
         errors = [future.exception() for future in futures]
@@ -95,12 +95,6 @@ class Draining:
             path = self._spool.folder / name
             log.error("spool_unreadable", file=str(path), hint=f"dmesg | tail; cat {path} >copy")
         self._told = set(self._spool.unreadable)
-
-
-def _look_at_error(done: asyncio.Future[Recorded]) -> None:
-    """Ask for the error of one whose drain was stopped: asyncio logs what nobody asked for."""
-    if not done.cancelled():
-        done.exception()
 
 
 def _look(transaction: Transaction) -> None:

@@ -385,7 +385,7 @@ def void(transaction: Transaction, reason: str, now_us: int) -> int:
     rows = transaction.execute(
         "SELECT message, state FROM outbox WHERE state <> 'unknown' ORDER BY message"
     ).fetchall()
-    settled = [row for row, _ in rows if _was_called_back(transaction, row)]
+    settled = {row for row, _ in rows if _was_called_back(transaction, row)}
     for row in settled:
         forget(transaction, row)
     rows = [each for each in rows if each[0] not in settled]

@@ -50,9 +50,9 @@ def take(connection: sqlite3.Connection, path: Path, schema: int) -> Path:
         _remove(made)
         os.close(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         _copy(connection, made, path)
-        _sync(made)
+        sync(made)
         made.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     except (OSError, sqlite3.Error) as error:
         if getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _OF_THE_STORE:
             raise
@@ -118,7 +118,8 @@ def _remove(made: Path) -> None:
         Path(f"{made}{suffix}").unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file, or a folder's entries, on disk. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

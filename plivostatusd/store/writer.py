@@ -135,7 +135,7 @@ class Writer:
         """
         if not self._closed:
             self._thread.submit(self._handle.condemn, damage)
-            self.submit(_do_nothing).add_done_callback(_look_at_error)
+            self.submit(_do_nothing).add_done_callback(look_at_error)
 
     @property
     def damage(self) -> StoreDamaged | None:
@@ -462,7 +462,7 @@ def _do_nothing(_: Transaction) -> None:
     """Be a job for its outcome alone."""
 
 
-def _look_at_error(done: asyncio.Future[Any]) -> None:
+def look_at_error(done: asyncio.Future[Any]) -> None:
     """Ask for an error that was told already: asyncio logs what nobody asked for."""
     if not done.cancelled():
         done.exception()
