@@ -21,6 +21,9 @@ from plivostatusd.plivo.call import SendCall
 from plivostatusd.plivo.options import ApiOptions
 from plivostatusd.plivo.wire import Adapter
 
+LATER_S = 0.5
+"""A socket gives up so much after the call, whose own clock names the reason."""
+
 SYSTEM_CA_FILE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -40,7 +43,8 @@ class Client:
     def __init__(self, options: ApiOptions) -> None:
         proxies = {"all": options.proxy} if options.proxy else None
         token = options.auth_token.reveal()
-        self._rest = _RestClient(options.auth_id, token, proxies, options.timeout_s)
+        socket_s = options.timeout_s + LATER_S
+        self._rest = _RestClient(options.auth_id, token, proxies, socket_s)
         self._rest.our_base_uri = f"{options.api_url.rstrip('/')}/v1/Account"
         session = self._rest.session
         session.trust_env = False  # whatever a later SDK would read there
