@@ -278,11 +278,31 @@ def test_no_api_tokens_anywhere(report: Report, tmp_path: Path) -> None:
     assert said(report) == []
 
 
+def test_no_api_token_is_needed_for_unix(put: Put, report: Report, tmp_path: Path) -> None:
+    """A listener whose file guards it goes without the token that a unit has none of."""
+    put("api_token", "unset\n")
+    listen = (Address(path=tmp_path / "api.sock"),)
+    api = Api(listen=listen, token_file=None, hosts=("localhost",))
+    plivo = Plivo(auth_id="MAXXXXXXXXXXXXXXXXXX", auth_token=THREE)
+    secrets = find(plivo, api, {"CREDENTIALS_DIRECTORY": str(tmp_path)}, report)
+    assert (secrets.api_tokens, said(report)) == ({}, [])
+
+
+def test_handed_over(put: Put) -> None:
+    """Only a token that no setting names, and that systemd has brought, waits for a restart."""
+    folder = put("auth_token", "x" * 20).parent
+    assert [] == handed_over(Config(), {})
+    environ = {"CREDENTIALS_DIRECTORY": str(folder)}
+    assert ["auth_token"] == handed_over(Config(), environ)
+    named = replace(Config(), plivo=Plivo(auth_token_file=folder / "auth_token"))
+    assert [] == handed_over(named, environ)
+
+
 @pytest.mark.parametrize(
     ("content", "mode", "found"),
     [
         ("local short", 0o600, "the token is shorter than 16 characters"),
-        ("unset", 0o600, "the line is no name (letters, digits, _ . -) with one token after it"),
+        ("unset", 0o600, "no token for TCP clients is stored"),
         ("", 0o600, "the file holds no token"),
         (f"local {'x' * 20}", 0o604, "other users may read or write the file"),
         (f"local {'x' * 20}", 0, "the file may not be read by this user"),
