@@ -425,8 +425,7 @@ async def _beside(work: Callable[[], Inspection]) -> Inspection:
 
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait([task])  # what one has ended of was said when it did
 
 
 def _settle_garbage_collector() -> None:
