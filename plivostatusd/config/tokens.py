@@ -80,11 +80,12 @@ def _auth_tokens(
         if tokens:
             return tokens
     if {"plivo.auth_token", "plivo.auth_token_file"}.isdisjoint(report.refused):
+        usual = "" if stored is None else f"in {stored / 'auth_token'}, "
         report.refuse(
             "plivo.auth_token_file",
             "no token of the account was found",
-            "one here, in $CREDENTIALS_DIRECTORY/auth_token, in auth_token, or in the environment "
-            f"variable {_PLAIN_VARIABLE}",
+            f"one {usual}in a file named here, in $CREDENTIALS_DIRECTORY/auth_token, in auth_token,"
+            f" or in the environment variable {_PLAIN_VARIABLE}",
         )
     return ()
 

@@ -113,10 +113,7 @@ class Daemon:
             await self._build(stack)
             stack.push_async_callback(self._drain)
             self._doors.open({"callbacks": self._callbacks, "api": application(self._services)})
-            stories = [self._wake(), self._reload_when_told()]
-            if self._manager.is_there:
-                stories.append(self._watch().run())
-            for story in stories:
+            for story in (self._wake(), self._reload_when_told()):
                 stack.push_async_callback(_end, self._begin(story))
             with suppress(TimeoutError):
                 async with asyncio.timeout(WAKE_S_MAX):
@@ -124,6 +121,8 @@ class Daemon:
             _settle_garbage_collector()
             log.info("started", version=__version__, pid=os.getpid())
             self._manager.ready()
+            if self._manager.is_there:
+                stack.push_async_callback(_end, self._begin(self._watch().run()))
             await self._stop.wait()
         log.info("stopped")
         if self._ended is not None:

@@ -136,7 +136,7 @@ def test_no_token_anywhere(report: Report, tmp_path: Path) -> None:
     assert said(report) == [
         (
             "x.conf: [plivo] auth_token_file: no token of the account was found; expected "
-            "one here, "
+            "one in a file named here, "
             "in $CREDENTIALS_DIRECTORY/auth_token, in auth_token, or in the environment variable "
             "PLIVO_AUTH_TOKEN"
         )
