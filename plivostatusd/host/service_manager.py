@@ -58,11 +58,11 @@ class ServiceManager:
 
     def alive(self) -> None:
         """Feed the watchdog."""
-        self._say("WATCHDOG=1")
+        self._say("WATCHDOG=1", within_s=0)
 
     def status(self, sentence: str) -> None:
         """Have *sentence*, one line, shown by `systemctl status`."""
-        self._say(f"STATUS={' '.join(sentence.split())}")
+        self._say(f"STATUS={' '.join(sentence.split())}", within_s=0)
 
     def store(self, name: str, descriptors: Sequence[int]) -> None:
         """Have *descriptors* kept open under *name*, and handed to the next process."""
@@ -84,17 +84,25 @@ class ServiceManager:
         finally:
             os.close(read)
 
-    def _say(self, *lines: str, descriptors: Sequence[int] = ()) -> None:
-        """Say it; a manager that does not listen must not stop us, so errors end here."""
+    def _say(
+        self, *lines: str, descriptors: Sequence[int] = (), within_s: float = _SAY_S_MAX
+    ) -> None:
+        """
+        Say it; a manager that does not listen must not stop us, so errors end here.
+
+        What is said again and again waits for nobody (*within_s* 0): the loop has more to do.
+        """
         if not self._address:
             return
         # An abstract address is spelt with an @ in place of its first byte, which is 0.
         where = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(_SAY_S_MAX)
+            sock.settimeout(within_s)
             try:
                 sock.connect(where)
-                socket.send_fds(sock, ["\n".join(lines).encode()], list(descriptors))
+                socket.send_fds(
+                    sock, ["\n".join(lines).encode(errors="replace")], list(descriptors)
+                )
             except OSError:
                 # It is told again, or it was shutting down. A watchdog that hears nothing acts.
                 return

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,24 @@ def test_nobody_listens(tmp_path: Path) -> None:
         manager.ready()
         manager.drop("callbacks")
         assert [] == manager.take()
+
+
+def test_a_busy_manager(tmp_path: Path) -> None:
+    """Signs of life wait for nobody: one that finds no room is left out, and the next one comes."""
+    where = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as busy:
+        busy.bind(where)
+        manager = ServiceManager({"NOTIFY_SOCKET": where}, pid=ME)
+        for _ in range(2_000):
+            manager.alive()
+        busy.setblocking(False)
+        assert b"WATCHDOG=1" == busy.recv(100)
+        manager.status("surrogate \udcff")
+        heard = set()
+        with suppress(BlockingIOError):
+            while True:
+                heard.add(busy.recv(100))
+        assert {b"WATCHDOG=1", b"STATUS=surrogate ?"} == heard
 
 
 def test_abstract_address() -> None:
