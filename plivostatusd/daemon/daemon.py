@@ -24,6 +24,7 @@ from plivostatusd import __version__
 from plivostatusd.config import ConfigError, load
 from plivostatusd.daemon import terms
 from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavailable
+from plivostatusd.flows.front_door import FrontDoor
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox
 from plivostatusd.flows.pulse import Pulse
@@ -113,7 +114,7 @@ class Daemon:
             await self._build(stack)
             stack.push_async_callback(self._drain)
             self._serve()
-            for story in (self._wake(), self._reload_when_told()):
+            for story in (self._wake(), self._reload_when_told(), self._front_door.run()):
                 stack.push_async_callback(_end, asyncio.create_task(story))
             with suppress(TimeoutError):
                 async with asyncio.timeout(WAKE_S_MAX):
@@ -173,7 +174,12 @@ class Daemon:
         )
         self._pulse = Pulse(writer, self._clock, every_s=terms.beat_s(config))
         self._upkeep = Upkeep(writer, terms.retention(config), now_us=self._clock.careful_us)
-        self._callbacks = CallbackServer(self._ingest, body_bytes_max=config.callbacks.body_max)
+        self._front_door = FrontDoor(terms.front_door(config), self._metrics)
+        self._callbacks = CallbackServer(
+            self._ingest,
+            body_bytes_max=config.callbacks.body_max,
+            front_door=self._front_door,
+        )
         self._services = self._make_services(writer, reader, keep)
         keep.start()
 
@@ -245,6 +251,9 @@ class Daemon:
             writer=writer,
             keep=keep,
             metrics=self._metrics,
+            front_door=self._front_door,
+            token_uses=self._ingest.token_uses,
+            knows=terms.knows(config, self._path),
             rules=terms.rules(config),
             default_sender=config.send.from_,
             wait_s=config.send.wait,
@@ -364,6 +373,8 @@ class Daemon:
         self._ingest.queue_max = new.callbacks.queue_max
         self._callbacks.body_bytes_max = new.callbacks.body_max
         self._services.rules = terms.rules(new)
+        self._services.knows = terms.knows(new, self._path)
+        self._front_door.terms = terms.front_door(new)
         self._services.default_sender = new.send.from_
         self._services.wait_s = new.send.wait
         self._services.writer.commit_timeout_s = new.store.commit_timeout

@@ -192,6 +192,11 @@ class Verifier:
         self._v2_allowed = minimum != "full"
 
     @property
+    def keys(self) -> tuple[Key, ...]:
+        """Every key that is tried, in order."""
+        return self._keys
+
+    @property
     def fingerprints(self) -> frozenset[str]:
         """The fingerprints of every key that is tried."""
         return frozenset(key.fingerprint for key in self._keys)

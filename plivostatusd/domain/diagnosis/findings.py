@@ -60,7 +60,7 @@ def explain(request: Signed, reason: str, clues: Clues, *, budget: int = BUDGET)
     if match is None:
         return Explained((_unproved(request, clues),), searched.tried)
     findings = [*_about_way(match, request, clues), *_about_key(match)]
-    findings += _about_url(match.url, request, clues)
+    findings += about_url(match.url, request, clues)
     return Explained(tuple(findings) or (_mended_since(reason),), searched.tried)
 
 
@@ -149,7 +149,7 @@ _PASS: Final = "in Nginx: location /plivo/ {{ proxy_pass http://{0.upstream}; }}
 _CUT: Final = "in Nginx: location {1}/plivo/ {{ proxy_pass http://{0.upstream}/plivo/; }}"
 
 
-def _about_url(url: Url, request: Signed, clues: Clues) -> Iterator[Finding]:
+def about_url(url: Url, request: Signed, clues: Clues) -> Iterator[Finding]:
     """Compare the URL that Plivo signed with what arrived, and with what is configured."""
     match = _TAIL.fullmatch(url.path)
     if match is None:
