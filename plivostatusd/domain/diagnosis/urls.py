@@ -72,6 +72,10 @@ def _likely(request: Signed, clues: Clues, known: list[Url]) -> Iterator[Url]:
         for scheme, host, port in _origins(request, clues, known):
             yield Url(scheme, host, port, url.path + request.path)
 
+    for url in known:
+        for path in _one_escaped(url.path + request.path, re.compile(r"[A-Za-z0-9]")):
+            yield Url(url.scheme, url.host, url.port, path)
+
 
 def _all(request: Signed, clues: Clues, known: list[Url]) -> Iterator[Url]:
     prefixes = [url.path for url in known] + _other_prefixes(request, clues, known)
@@ -136,12 +140,17 @@ def _respelt(path: str) -> list[str]:
     """Spell *path* with its escapes undone, and with one character escaped that need not be."""
     plain = unquote(path, "latin-1")
     spelt = [plain] if plain.isprintable() else []
-    for found in _ESCAPABLE.finditer(path):
-        before, code, behind = path[: found.start()], f"{ord(found[0]):02x}", path[found.end() :]
-        spelt += [f"{before}%{code.upper()}{behind}", f"{before}%{code}{behind}"]
+    spelt += _one_escaped(path, _ESCAPABLE)
     lower = re.sub(r"%[0-9A-Fa-f]{2}", lambda match: match[0].lower(), path)
     upper = re.sub(r"%[0-9A-Fa-f]{2}", lambda match: match[0].upper(), path)
     return [each for each in _once([*spelt, lower, upper]) if each != path]
+
+
+def _one_escaped(path: str, escapable: re.Pattern[str]) -> Iterator[str]:
+    """Spell *path* with one character escaped, whichever it is."""
+    for found in escapable.finditer(path):
+        before, code, behind = path[: found.start()], f"{ord(found[0]):02x}", path[found.end() :]
+        yield from _once([f"{before}%{code.upper()}{behind}", f"{before}%{code}{behind}"])
 
 
 def _once(values: Iterable[str]) -> list[str]:
