@@ -1,7 +1,7 @@
 """
 What an operator does by hand: served on the Unix socket alone, to root and the daemon's own user.
 
-Shared by `hold`, `release`, `cancel`, `settle`, `reconcile` and `rebuild`.
+Shared by `hold`, `release`, `cancel`, `settle`, `reconcile`, `rebuild`, `tokens` and `doctor`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from plivostatusd.ctl.client import GOOD, Request
+from plivostatusd.ctl.client import GOOD, Reply, Request
 from plivostatusd.ctl.context import Run
 from plivostatusd.ctl.errors import AnswerLost, Refused
 from plivostatusd.ctl.target import configured_socket
@@ -30,7 +30,20 @@ def do(run: Run, path: str, document: dict[str, Any] | None = None) -> dict[str,
     """
     body = b"" if document is None else json.dumps(document).encode()
     headers = None if document is None else _JSON
-    reply = run.client.ask(Request("POST", path, body=body, headers=headers))
+    return _checked(run, run.client.ask(Request("POST", path, body=body, headers=headers)))
+
+
+def look(run: Run, path: str) -> dict[str, Any]:
+    """
+    GET *path*, which is for operators, and return the daemon's answer.
+
+    Raises:
+        Refused: as `do`.
+    """
+    return _checked(run, run.client.ask(Request("GET", path)))
+
+
+def _checked(run: Run, reply: Reply) -> dict[str, Any]:
     if reply.status != _FORBIDDEN:
         return run.client.checked(reply)
     return reply.checked(hint=f"Type: {_line(run)}")

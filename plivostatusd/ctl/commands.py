@@ -28,6 +28,8 @@ SUMMARIES = {
     "release": "hand messages to Plivo again",
     "cancel": "cancel a message that is still pending",
     "settle": "say what became of a send whose outcome is unknown",
+    "doctor": "look at all that it rests on, and say what to type",
+    "tokens": "which of Plivo's tokens verified callbacks when last",
     "reconcile": "ask Plivo's API now what became of messages",
     "rebuild": "fold history again, and say what differs",
     "simulate": "serve Plivo's API on loopback, to try things out",

@@ -27,11 +27,13 @@ from plivostatusd.daemon import condition, terms
 from plivostatusd.daemon.doors import Doors
 from plivostatusd.daemon.watch import Watch
 from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavailable, StoryEnded
+from plivostatusd.flows.front_door import FrontDoor
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox
 from plivostatusd.flows.pulse import Pulse
 from plivostatusd.flows.rebuild import Rebuild
 from plivostatusd.flows.reconcile import Reconcile
+from plivostatusd.flows.refusals import Refusals
 from plivostatusd.flows.upkeep import Upkeep
 from plivostatusd.host.clock import Clock
 from plivostatusd.host.filesystem import refuse_network
@@ -113,7 +115,7 @@ class Daemon:
             await self._build(stack)
             stack.push_async_callback(self._drain)
             self._doors.open({"callbacks": self._callbacks, "api": application(self._services)})
-            for story in (self._wake(), self._reload_when_told()):
+            for story in (self._wake(), self._reload_when_told(), self._front_door.run()):
                 stack.push_async_callback(_end, self._begin(story))
             with suppress(TimeoutError):
                 async with asyncio.timeout(WAKE_S_MAX):
@@ -178,6 +180,7 @@ class Daemon:
             queue_max=config.callbacks.queue_max,
             now_us=self._clock.wall_us,
             suspected=self._doubt,
+            refused=Refusals(writer, now_us=self._clock.wall_us).take,
         )
         api = PlivoApi(terms.api_options(config))
         self._outbox = Outbox(
@@ -197,7 +200,12 @@ class Daemon:
         )
         self._pulse = Pulse(writer, self._clock, every_s=terms.beat_s(config))
         self._upkeep = Upkeep(writer, terms.retention(config), now_us=self._clock.careful_us)
-        self._callbacks = CallbackServer(self._ingest, body_bytes_max=config.callbacks.body_max)
+        self._front_door = FrontDoor(terms.front_door(config), self._metrics)
+        self._callbacks = CallbackServer(
+            self._ingest,
+            body_bytes_max=config.callbacks.body_max,
+            front_door=self._front_door,
+        )
         self._services = self._make_services(writer, reader, keep)
         keep.start()
 
@@ -269,6 +277,9 @@ class Daemon:
             writer=writer,
             keep=keep,
             metrics=self._metrics,
+            front_door=self._front_door,
+            token_uses=self._ingest.token_uses,
+            knows=terms.knows(config, self._path),
             rules=terms.rules(config),
             default_sender=config.send.from_,
             wait_s=config.send.wait,
@@ -390,6 +401,8 @@ class Daemon:
         self._ingest.queue_max = new.callbacks.queue_max
         self._callbacks.body_bytes_max = new.callbacks.body_max
         self._services.rules = terms.rules(new)
+        self._services.knows = terms.knows(new, self._path)
+        self._front_door.terms = terms.front_door(new)
         self._services.default_sender = new.send.from_
         self._services.wait_s = new.send.wait
         self._services.writer.commit_timeout_s = new.store.commit_timeout

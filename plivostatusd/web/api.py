@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from tornado.web import Application
 
+from plivostatusd.web.doctor import (
+    DoctorHandler,
+    DoctorRefusedHandler,
+    DoctorStoreHandler,
+    ProbeHandler,
+    TokensHandler,
+)
 from plivostatusd.web.events import EventsHandler
 from plivostatusd.web.handler import Nowhere, Services
 from plivostatusd.web.messages import CancelHandler, MessageHandler, MessagesHandler
@@ -33,6 +40,11 @@ def application(services: Services) -> Application:
             (r"/outbox/(hold|release)", HoldHandler),
             (r"/reconcile", ReconcileHandler),
             (r"/rebuild", RebuildHandler),
+            (r"/tokens", TokensHandler),
+            (r"/doctor", DoctorHandler),
+            (r"/doctor/store", DoctorStoreHandler),
+            (r"/doctor/refused", DoctorRefusedHandler),
+            (r"/doctor/probe", ProbeHandler),
             (r"/health", HealthHandler),
             (r"/ready", ReadyHandler),
             (r"/metrics", MetricsHandler),

@@ -28,13 +28,16 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from plivostatusd.flows.front_door import FrontDoor
     from plivostatusd.flows.outbox import Outbox
     from plivostatusd.flows.rebuild import Rebuild
     from plivostatusd.flows.reconcile import Reconcile
+    from plivostatusd.flows.token_uses import TokenUses
     from plivostatusd.store.keep import Keep
     from plivostatusd.store.reader import Reader
     from plivostatusd.store.writer import Writer
     from plivostatusd.web.in_flight import InFlight
+    from plivostatusd.web.knows import Knows
     from plivostatusd.web.metrics import Metrics
 
 log = get_logger()
@@ -73,6 +76,9 @@ class Services:
     writer: Writer
     keep: Keep
     metrics: Metrics
+    front_door: FrontDoor
+    token_uses: TokenUses
+    knows: Knows
     rules: Rules
     default_sender: str | None
     wait_s: float

@@ -168,6 +168,8 @@ class Metrics:
         self._reconciled = _reconciled(registry)
         self._open, self._cut = _connection_metrics(registry)
         self._reload = _reload_gauge(registry)
+        self.last_reload_was_good = True
+        self._probe: Gauge | None = None
         Info(name("build"), "Versions of what runs", registry=registry).info(_versions())
 
     def callback_recorded(self, recorded: Recorded, report: Report, trust: str) -> None:
@@ -209,12 +211,23 @@ class Metrics:
 
     def reload_ended(self, *, successful: bool) -> None:
         """Say how the last reload ended."""
+        self.last_reload_was_good = successful
         self._reload.set(successful)
 
     def so_far(self) -> SoFar:
         """Sum up what has been counted."""
         (last,) = next(iter(self._last_callback.collect())).samples
         return SoFar(_total(self._callbacks), _total(self._sends), last.value)
+
+    def probe_ended(self, *, successful: bool) -> None:
+        """Say how the last probe of the front door ended; before the first there is no series."""
+        if self._probe is None:
+            self._probe = Gauge(
+                "plivostatusd_probe_successful",
+                "Whether the last signed probe by public_url came back in",
+                registry=self.registry,
+            )
+        self._probe.set(successful)
 
     def text(self, tallies: dict[str, int], oldest_open_s: float, spooled: int) -> bytes:
         """Spell everything for a scrape, with what the store knows."""

@@ -34,16 +34,20 @@ class ReadyHandler(Handler):
 
     async def get(self) -> None:
         """Check, and answer 200 or 503."""
-        checks = {
+        checks = await self.checks()
+        lines = [f"{name}: {fault or 'ok'}\n" for name, fault in checks.items()]
+        self.set_status(503 if any(checks.values()) else 200)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish("".join(lines))
+
+    async def checks(self) -> dict[str, str | None]:
+        """Say of each check what is wrong; None where nothing is."""
+        return {
             "store writable": await self._store(),
             "spool empty": self._spool(),
             "outbox moving": self.services.outbox.why_waiting,
             "disk free": self._disk(),
         }
-        lines = [f"{name}: {fault or 'ok'}\n" for name, fault in checks.items()]
-        self.set_status(503 if any(checks.values()) else 200)
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish("".join(lines))
 
     async def _store(self) -> str | None:
         writer = self.services.writer

@@ -25,11 +25,14 @@ from plivostatusd.config.address import Address
 from plivostatusd.domain.secret import Secret
 from plivostatusd.domain.signature import Key, Verifier
 from plivostatusd.domain.statuses import Trust
+from plivostatusd.flows.front_door import FrontDoor
+from plivostatusd.flows.front_door import Terms as FrontDoorTerms
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox, Terms
 from plivostatusd.flows.rebuild import Rebuild
 from plivostatusd.flows.reconcile import Reconcile
 from plivostatusd.flows.reconcile import Terms as ReconcileTerms
+from plivostatusd.flows.refusals import Refusals
 from plivostatusd.host.clock import Clock
 from plivostatusd.host.sockets import listen
 from plivostatusd.plivo.api import ApiOptions, PlivoApi
@@ -49,6 +52,7 @@ from plivostatusd.web.connections import Bounds
 from plivostatusd.web.entrance import Entrance
 from plivostatusd.web.handler import Services
 from plivostatusd.web.in_flight import InFlight
+from plivostatusd.web.knows import Knows
 from plivostatusd.web.metrics import Metrics
 from tests.wire import Answer, ask
 
@@ -80,8 +84,12 @@ class Listeners:
             self.metrics,
             queue_max=100,
             now_us=now_us,
+            refused=Refusals(writer, now_us=now_us).take,
         )
-        self.callbacks = CallbackServer(self.ingest, body_bytes_max=16_384)
+        self.front_door = FrontDoor(front_door_terms(self.ingest.verifier), self.metrics)
+        self.callbacks = CallbackServer(
+            self.ingest, body_bytes_max=16_384, front_door=self.front_door
+        )
         self.simulator: Simulator
         self.services: Services
         self.public_port = 0
@@ -134,6 +142,15 @@ class Listeners:
             writer=self.writer,
             keep=self.keep,
             metrics=self.metrics,
+            front_door=self.front_door,
+            token_uses=self.ingest.token_uses,
+            knows=Knows(
+                config_path=self.folder / "plivostatusd.conf",
+                public_urls=(PUBLIC,),
+                listens=(f"127.0.0.1:{self.public_port}",),
+                minimum_trust="url-only",
+                keys=self.ingest.verifier.keys,
+            ),
             rules=Rules(HOSTS, {}),
             default_sender=SENDER,
             wait_s=10.0,
@@ -197,6 +214,13 @@ class Listeners:
         finally:
             connection.rollback()
             connection.close()
+
+
+def front_door_terms(verifier: Verifier, public_url: str = PUBLIC) -> FrontDoorTerms:
+    """Make terms of probing *public_url*."""
+    return FrontDoorTerms(
+        public_url=public_url, key=verifier.keys[0], verifier=verifier, upstream="127.0.0.1:8787"
+    )
 
 
 def reconcile_terms(**changed: Any) -> ReconcileTerms:

@@ -55,8 +55,8 @@ def test_imports_nothing_heavy(command: str) -> None:
         text=True,
         check=True,
     )
-    assert "cannot be reached" in ended.stderr
-    assert "[]\n" == ended.stdout
+    assert "cannot be reached" in ended.stderr + ended.stdout  # for doctor that is a result
+    assert "[]" == ended.stdout.splitlines()[-1]
 
 
 def test_starts_at_once(tmp_path: Path) -> None:

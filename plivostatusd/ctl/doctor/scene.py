@@ -1,0 +1,95 @@
+"""
+What the checks look at together: the configuration, what the daemon says, Plivo's answer.
+
+Each is found out once, by whichever check asks first; the others wait for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from plivostatusd.config import Config, ConfigError, Loaded, load
+from plivostatusd.ctl.by_hand import look
+from plivostatusd.ctl.context import Run
+from plivostatusd.ctl.doctor import nginx_dump, plivo
+from plivostatusd.ctl.errors import CtlError
+from plivostatusd.ctl.target import CONFIG
+
+T = TypeVar("T")
+
+
+class Once(Generic[T]):
+    """Finds something out when it is first asked for, whichever thread asks."""
+
+    def __init__(self, find: Callable[[], T]) -> None:
+        self._find = find
+        self._lock = threading.Lock()
+        self._found: list[T] = []
+
+    def __call__(self) -> T:
+        """Give it."""
+        with self._lock:
+            if not self._found:
+                self._found.append(self._find())
+            return self._found[0]
+
+
+class Scene:
+    """One run of `doctor`; every attribute but `run` is to be called."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.config_path = Path(run.options.config or CONFIG)
+        self.loaded: Once[Loaded | ConfigError] = Once(self._load)
+        self.daemon: Once[dict[str, Any] | CtlError] = Once(lambda: self.asked("/doctor"))
+        self.plivo: Once[plivo.Answer] = Once(self._ask_plivo)
+        self.nginx: Once[nginx_dump.Dump] = Once(lambda: nginx_dump.take(run.options.nginx))
+
+    @property
+    def config(self) -> Config | None:
+        """The configuration; None when it cannot be used."""
+        loaded = self.loaded()
+        return loaded.config if isinstance(loaded, Loaded) else None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the daemon says of itself; nothing when it does not answer."""
+        told = self.daemon()
+        return told if isinstance(told, dict) else {}
+
+    def asked(self, path: str) -> dict[str, Any] | CtlError:
+        """Ask the daemon what is for operators; why not, when it does not say."""
+        try:
+            return look(self.run, path)
+        except CtlError as error:
+            return error
+
+    def public_urls(self) -> tuple[str, ...]:
+        """Give public_url: as the daemon goes by it, else as it is configured."""
+        config = self.config
+        return tuple(
+            self.told.get("public_urls") or (config.callbacks.public_url if config else ())
+        )
+
+    def listens(self) -> tuple[str, ...]:
+        """Say where the public listener is."""
+        config = self.config
+        listed = map(str, config.callbacks.listen) if config else ()
+        return tuple(self.told.get("callbacks_listen") or listed)
+
+    def _load(self) -> Loaded | ConfigError:
+        try:
+            return load(self.config_path, self.run.environ, testing=True)
+        except ConfigError as error:
+            return error
+
+    def _ask_plivo(self) -> plivo.Answer:
+        config = self.config
+        return (
+            plivo.Answer(why="the configuration cannot be used")
+            if config is None
+            else (plivo.ask(config))
+        )
