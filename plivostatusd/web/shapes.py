@@ -49,8 +49,13 @@ def message(
         "updated_at": instant(record["updated_at"]),
     }
     if events is not None:
+        shaped["error_explained"] = _explained(record["error_code"], record["current_status"])
         shaped["events"] = [event(row) for row in events]
     return shaped
+
+
+def _explained(code: str | None, status: str) -> dict[str, Any] | None:
+    return None if code is None else error_codes.explained(code, status)
 
 
 def event(record: Record) -> dict[str, Any]:
@@ -64,6 +69,8 @@ def event(record: Record) -> dict[str, Any]:
         "source": record["source"],
         "error_code": statuses.known_error(record["error_code"]),
     }
+    if shaped["error_code"] is not None:
+        shaped["error"] = error_codes.meaning(shaped["error_code"])
     for name in ("reason", "aside"):
         if record[name] is not None:
             shaped[name] = record[name]

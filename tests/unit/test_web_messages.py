@@ -97,11 +97,22 @@ async def test_times(house: Listeners) -> None:
 
 
 async def test_errors_are_explained(house: Listeners) -> None:
-    """An error code comes with what it means."""
+    """An error code comes with what it means; of one message, with all that is known of it."""
     await house.deliver(callback(house, "failed", fields={"ErrorCode": "420"}))
     (found,) = await listed(house)
-    assert "420" == found["error_code"]
-    assert found["error"]
+    assert ("420", "message expired in Plivo's queue") == (found["error_code"], found["error"])
+    whole = (await house.api("GET", f"/messages/{found['id']}")).json
+    assert "no: it was stopped within Plivo" == whole["error_explained"]["charged"]
+    assert found["error"] == whole["events"][0]["error"]
+
+
+async def test_no_error_is_not_explained(house: Listeners) -> None:
+    """Where nothing went wrong there is nothing to explain."""
+    await house.deliver(callback(house, "delivered", fields={"ErrorCode": "000"}))
+    (found,) = await listed(house)
+    whole = (await house.api("GET", f"/messages/{found['id']}")).json
+    assert (None, None) == (whole["error"], whole["error_explained"])
+    assert "error" not in whole["events"][0]
 
 
 async def test_filters(house: Listeners) -> None:
