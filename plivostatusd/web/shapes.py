@@ -74,8 +74,8 @@ def event(record: Record) -> dict[str, Any]:
     for name in ("reason", "aside"):
         if record[name] is not None:
             shaped[name] = record[name]
-    if record["source"] == "operator":
-        shaped["by"] = record["verified_by"]
+    if record["verified_by"] is not None:
+        shaped["by" if record["source"] == "operator" else "verified_by"] = record["verified_by"]
     return shaped
 
 

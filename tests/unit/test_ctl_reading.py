@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from plivostatusd.domain import error_codes
 from tests.unit.test_ctl_daemon import Answer, Daemon, always, free_port, problem, run, serving
 
 STATS = {
@@ -27,19 +28,35 @@ def daemon(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Daemon]:
 
 
 def test_show(daemon: Daemon) -> None:
-    """A message is shown field by field, then its events as a table."""
+    """A message is shown field by field, then its events as a timeline, then what it came to."""
     message = daemon.add_message(text="one\ntwo\x1b[2J", tag="order-7")
     daemon.add_event(message, "delivered")
     ended = run("show", *daemon.options, message["id"])
-    fields, _, events = ended.out.partition("\n\n")
+    fields, events, ending = ended.out.split("\n\n")
     assert (0, "") == (ended.status, ended.err)
     assert "status        delivered" in fields.splitlines()
     assert "text          one\\ntwo\\x1b[2J" in fields.splitlines()
+    told = "callback  full   -                 -  Plivo called back"
+    titles = "when                       after  status     source    trust  Plivo's time  delay"
     assert [
-        "received              status     source    trust  at  error",
-        "2026-11-23 09:00:02Z  queued     callback  full   -   -",
-        "2026-11-23 09:00:02Z  delivered  callback  full   -   -",
+        f"{titles}  what happened",
+        f"2026-11-23 09:00:02.123Z  0.000s  queued     {told}",
+        f"2026-11-23 09:00:02.123Z  0.000s  delivered  {told}",
     ] == events.splitlines()
+    assert "open  more may come\n" == ending
+
+
+def test_show_an_error(daemon: Daemon) -> None:
+    """What an error code means, whose fault it is and what to do stand below the timeline."""
+    explained = error_codes.explained("30", "undelivered")
+    message = daemon.add_message(status="undelivered", final=True, error_explained=explained)
+    ended = run("show", *daemon.options, message["id"])
+    assert "error_explained" not in ended.out
+    assert [
+        "error    spam detected: the carrier's filter, or too many messages from a long code",
+        "fault    the sender",
+        "charged  yes: the carrier had taken it",
+    ] == ended.out.split("\n\n")[2].splitlines()[:3]
 
 
 def test_show_by_plivos_id(daemon: Daemon) -> None:
