@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 from plivostatusd.ctl.context import Run
+from plivostatusd.ctl.error_code import explanation
 from plivostatusd.ctl.errors import DONE
-from plivostatusd.ctl.explain import explanation
 from plivostatusd.ctl.timeline import COLUMNS, rows, summary
 from plivostatusd.ctl.visible import visible
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from plivostatusd.ctl.context import Run
 from plivostatusd.ctl.errors import DONE
-from plivostatusd.ctl.list import add_period
+from plivostatusd.ctl.filters import add_period
 from plivostatusd.ctl.table import Column
 from plivostatusd.ctl.visible import visible
 

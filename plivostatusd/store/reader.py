@@ -45,6 +45,10 @@ class Filter:
     to: str | None = None
     sender: str | None = None
     tag: str | None = None
+    error_code: str | None = None
+    mcc: str | None = None
+    mnc: str | None = None
+    sent_by: str | None = None
     since_us: int | None = None
     until_us: int | None = None
     final: bool | None = None
@@ -52,12 +56,16 @@ class Filter:
     before: tuple[int, int] | None = None
 
     def equalities(self) -> dict[str, str]:
-        """The columns that must hold a value, the most telling first, with the index for each."""
+        """The columns that must hold a value, the most telling first; mnc never stands alone."""
         wanted = {
             "recipient_number": self.to,
             "tag": self.tag,
+            "error_code": self.error_code,
+            "mcc": self.mcc,
             "current_status": self.status,
+            "sent_by": self.sent_by,
             "sender_number": self.sender,
+            "mnc": self.mnc,
         }
         return {column: value for column, value in wanted.items() if value is not None}
 
@@ -65,6 +73,9 @@ class Filter:
 _INDEXES: Final = {
     "recipient_number": "messages_by_recipient",
     "tag": "messages_by_tag",
+    "error_code": "messages_by_error",
+    "mcc": "messages_by_mcc",
+    "sent_by": "messages_by_sent_by",
     "current_status": "messages_by_status",
     "sender_number": "messages_by_sender",
 }
@@ -184,10 +195,31 @@ class Reader:
         newest = found["newest"] or 0
         return found["oldest"] or newest + 1, newest
 
+    async def last_event_before(self, since_us: int) -> int:
+        """
+        Give the event behind which those received since *since_us* stand.
+
+        Found by halving, as events stand in the order of their commits. Where the wall clock was
+        set back, or the spool was drained, one that is older may follow.
+        """
+        low, newest = await self.event_bounds()
+        high = newest + 1
+        while low < high:
+            middle = (low + high) // 2
+            found = await self._one(
+                "SELECT row, received_at FROM events WHERE row >= ? ORDER BY row LIMIT 1", (middle,)
+            )
+            if found is None or found["received_at"] >= since_us:
+                high = middle
+            else:
+                low = found["row"] + 1
+        return low - 1
+
     async def events_after(self, cursor: int, limit: int) -> list[Record]:
         """Give the events written after *cursor*, in commit order, with their messages' names."""
         return await self._all(
             f"SELECT {_EVENT}, e.status_after, m.id AS message_id, m.tag, m.recipient_number,"  # noqa: S608 - columns of ours
+            " m.sender_number, m.sent_by, m.mcc, m.mnc,"
             " coalesce(e.message_uuid, m.message_uuid) AS message_uuid"
             " FROM events e LEFT JOIN messages m ON m.row = e.message"
             " WHERE e.row > ? ORDER BY e.row LIMIT ?",

@@ -39,6 +39,9 @@ CREATE INDEX messages_by_status    ON messages (current_status, created_at);
 CREATE INDEX messages_by_recipient ON messages (recipient_number, created_at);
 CREATE INDEX messages_by_sender    ON messages (sender_number, created_at);
 CREATE INDEX messages_by_tag       ON messages (tag, created_at) WHERE tag IS NOT NULL;
+CREATE INDEX messages_by_error     ON messages (error_code, created_at) WHERE error_code IS NOT NULL;
+CREATE INDEX messages_by_mcc       ON messages (mcc, created_at) WHERE mcc IS NOT NULL;
+CREATE INDEX messages_by_sent_by   ON messages (sent_by, created_at) WHERE sent_by IS NOT NULL;
 CREATE INDEX messages_open         ON messages (created_at) WHERE final = 0;
 CREATE INDEX messages_with_text    ON messages (created_at) WHERE message_body IS NOT NULL;
 

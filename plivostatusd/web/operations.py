@@ -6,8 +6,8 @@ from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.host.filesystem import free_bytes
 from plivostatusd.store.entries import STATES
 from plivostatusd.store.transaction import Transaction
+from plivostatusd.web.filters import instant
 from plivostatusd.web.handler import Handler
-from plivostatusd.web.messages import instant
 
 _DELIVERED = ("delivered", "read")
 _UNDELIVERED = ("undelivered", "failed", "rejected")

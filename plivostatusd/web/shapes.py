@@ -87,6 +87,10 @@ def happening(record: Record, generation: str) -> dict[str, Any]:
         "message_uuid": record["message_uuid"],
         "tag": record["tag"],
         "to": record["recipient_number"],
+        "from": record["sender_number"],
+        "sent_by": record["sent_by"],
+        "mcc": record["mcc"],
+        "mnc": record["mnc"],
         "event": event(record),
         "status": record["status_after"],
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,20 +112,43 @@ def test_list(daemon: Daemon) -> None:
 def test_list_filters(daemon: Daemon) -> None:
     """Each filter is handed to the API, times in RFC 3339."""
     words = (
-        "--status sent --to +1 --from +2 --tag a&b --since 2026-11-23T10:00+01:00"
-        " --until 2026-11-24 --open --limit 7"
+        "--status sent --to 14155552323 --from Acme --tag a&b --since 2026-11-23T10:00+01:00"
+        " --until 2026-11-24 --open --limit 7 --error 030 --carrier 310/150 --by cron"
     )
     assert 0 == run("list", *daemon.options, *words.split()).status
     assert {
         "status": "sent",
-        "to": "+1",
-        "from": "+2",
+        "to": "+14155552323",
+        "from": "Acme",
+        "error": "30",
+        "carrier": "310-150",
+        "by": "cron",
         "tag": "a&b",
         "since": "2026-11-23T09:00:00Z",
         "until": "2026-11-24T00:00:00Z",
         "final": "false",
         "limit": "7",
     } == daemon.asked[0].query
+
+
+def test_list_as_csv(daemon: Daemon) -> None:
+    """--csv writes every field of each message exactly, with a line of titles."""
+    daemon.add_message(text='say "hi",\nall', final=True)
+    ended = run("list", *daemon.options, "--csv")
+    titles, row = csv.reader(io.StringIO(ended.out))
+    found = dict(zip(titles, row, strict=True))
+    assert ('say "hi",\nall', "true", "", "+14155552323") == (
+        found["text"],
+        found["final"],
+        found["tag"],
+        found["to"],
+    )
+    assert ["created_at", "id", "message_uuid"] == titles[:3]
+
+
+def test_an_empty_list_as_csv(daemon: Daemon) -> None:
+    """Where nothing is found the titles stand alone."""
+    assert 1 == len(run("list", *daemon.options, "--csv").out.splitlines())
 
 
 def test_list_follows_pages(tmp_path: Path) -> None:
@@ -245,6 +270,11 @@ def test_problem_as_json(daemon: Daemon) -> None:
         (("list", "--since", "soon"), "list: argument --since: 'soon' is no moment"),
         (("list", "--stat", "x"), "list: unrecognized arguments: --stat"),
         (("list", "--final", "--open"), "not allowed with argument"),
+        (("list", "--to", "1"), "list: argument --to: '1' is no number, such as +14155552323"),
+        (("list", "--carrier", "1"), "list: argument --carrier: '1' is no network"),
+        (("list", "--error", "spam"), "list: argument --error: 'spam' is no error code"),
+        (("list", "--json", "--csv"), "list: --json and --csv exclude each other"),
+        (("tail", "--after", "x", "--since", "2h"), "not allowed with argument"),
         (("--socket", "/x", "list", "--url", "http://x"), "exclude each other"),
         (("--url", "x", "list"), "--url: want http://HOST:PORT"),
         (("--nonsense", "list"), "unrecognized arguments: --nonsense"),

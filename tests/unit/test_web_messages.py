@@ -119,7 +119,8 @@ async def test_filters(house: Listeners) -> None:
     """Each filter, and several together, give the messages that hold to all of them."""
     first = await recorded(house, tag="a b", to="+14155550001")
     second = await recorded(house, **{"from": "+14155559999", "to": "+14155550002"})
-    await house.deliver(callback(house, "delivered", fields={"To": "14155550001"}))
+    fields = {"To": "14155550001", "ErrorCode": "30", "MCC": "310", "MNC": "150"}
+    await house.deliver(callback(house, "delivered", fields=fields))
     third = (await listed(house))[0]["id"]
     expected: dict[str, list[str]] = {
         "status=pending": [second, first],
@@ -135,6 +136,14 @@ async def test_filters(house: Listeners) -> None:
         "to=14155550001&final=false": [first],
         "to=14155550001&status=delivered&tag=x": [],
         "limit=2": [third, second],
+        "error=30": [third],
+        "error=31": [],
+        "carrier=310": [third],
+        "carrier=310-150": [third],
+        "carrier=310/151": [],
+        "by=local": [second, first],
+        "by=nobody": [],
+        "carrier=310&error=30&final=true": [third],
     }
     for query, ids in expected.items():
         reply = await house.api("GET", f"/messages?{query}")
@@ -163,6 +172,7 @@ async def test_span_of_time(house: Listeners) -> None:
             "final=maybe",
             "limit=1001",
         ),
+        *("carrier=31", "carrier=310-1", "carrier=x", "error=x", "error="),
         *("limit=ten", "cursor=1", "cursor=a.b", "cursor=-1.2", f"cursor={'9' * 30}.1", "status"),
     ],
 )
