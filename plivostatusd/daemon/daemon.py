@@ -29,6 +29,7 @@ from plivostatusd.flows.outbox import Outbox
 from plivostatusd.flows.pulse import Pulse
 from plivostatusd.flows.rebuild import Rebuild
 from plivostatusd.flows.reconcile import Reconcile
+from plivostatusd.flows.refusals import Refusals
 from plivostatusd.flows.upkeep import Upkeep
 from plivostatusd.host.clock import Clock
 from plivostatusd.host.descriptors import raise_limit
@@ -152,6 +153,7 @@ class Daemon:
             queue_max=config.callbacks.queue_max,
             now_us=self._clock.wall_us,
             suspected=self._doubt,
+            refused=Refusals(writer, now_us=self._clock.wall_us).take,
         )
         api = PlivoApi(terms.api_options(config))
         self._outbox = Outbox(

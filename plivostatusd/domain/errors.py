@@ -55,7 +55,7 @@ class BadSignature(Refusal):
     http_status = 403
     slug = "bad-signature"
     title = "The signature does not verify"
-    hint = "Compare callbacks.public_url and the token with Plivo's console: plivostatusd -t"
+    hint = "plivostatusctl doctor"
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

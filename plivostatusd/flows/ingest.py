@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from plivostatusd.domain import callback, error_codes, identity, signature
 from plivostatusd.domain.errors import (
@@ -22,6 +22,7 @@ from plivostatusd.domain.errors import (
 from plivostatusd.domain.families import Families
 from plivostatusd.domain.flood import Flood
 from plivostatusd.domain.statuses import known_error
+from plivostatusd.flows.token_uses import TokenUses
 from plivostatusd.log import get_logger
 from plivostatusd.store.receipts import Arrival, Recorded, Replayed
 
@@ -37,10 +38,13 @@ if TYPE_CHECKING:
 log = get_logger()
 
 _REMARKS_ALARMING = frozenset({"duplicate_at_plivo", "uuid_of_another", "inference_wrong"})
+_FORBIDDEN: Final = 403
+_UNKNOWN_PATH: Final = "unknown_path"
+_DOCTOR: Final = "plivostatusctl doctor"
 _REMARKS_WARNING = frozenset({"unknown_ref", "nonce_reused", "message_unnamed", "disputed"})
 
 
-def _nobody(message_id: str) -> None:
+def _nobody(*_: object) -> None:
     """Tell nobody."""
 
 
@@ -65,7 +69,7 @@ class Ingest:
     Takes verified callbacks in. `verifier` may be replaced at a reload.
 
     *put* keeps an arrival; its future is done once that is on disk. *suspected* hears of a message
-    about which somebody may have lied.
+    about which somebody may have lied, *refused* of a request that is answered 403 or 404.
     """
 
     def __init__(  # noqa: PLR0913 - what it works with, once, from the daemon
@@ -77,13 +81,16 @@ class Ingest:
         queue_max: int,
         now_us: Callable[[], int],
         suspected: Callable[[str], None] = _nobody,
+        refused: Callable[[Signed, str], None] = _nobody,
     ) -> None:
         self.verifier = verifier
         self.queue_max = queue_max
         self.waiting = 0
+        self.token_uses = TokenUses()
         self._put = put
         self._gauges = gauges
         self._suspected = suspected
+        self._keep_refused = refused
         self._flood = Flood()
         self._families = Families()
         self._now_us = now_us
@@ -128,6 +135,19 @@ class Ingest:
         hint = "If Plivo sent it, raise callbacks.body_max"
         log.warning("callback_refused", reason="too_large", status=413, bytes=size, hint=hint)
 
+    def misdirected(self, request: Signed) -> None:
+        """Count, log and keep a signed request on a path that is not ours, as if rewritten."""
+        if not signature.is_signed(request):
+            return
+        self._gauges.callback_refused(_UNKNOWN_PATH)
+        left_out = self._flood.admit(time.monotonic())
+        if left_out is not None:
+            fields = {"lines_left_out": left_out} if left_out else {}
+            log.warning(
+                "callback_refused", reason=_UNKNOWN_PATH, status=404, hint=_DOCTOR, **fields
+            )
+        self._keep_refused(request, _UNKNOWN_PATH)
+
     def _prove(self, request: Signed) -> tuple[list[Pair], Verdict]:
         """Give the decoded pairs and the verdict; a genuine but unreadable body has no pairs."""
         try:
@@ -157,6 +177,7 @@ class Ingest:
             received_us=now_us,
             message_id=identity.message_id(now_us, os.urandom(10)),
             doubtful=self._is_doubtful(request, ref, verdict),
+            use=self.token_uses.note(verdict, now_us, time.monotonic()),
         )
 
     def _is_doubtful(self, request: Signed, ref: str | None, verdict: Verdict) -> bool:
@@ -219,6 +240,8 @@ class Ingest:
     def _refused(self, refusal: Refusal, request: Signed, request_id: str) -> None:
         reason = getattr(refusal, "reason", refusal.slug)
         self._gauges.callback_refused(reason)
+        if refusal.http_status == _FORBIDDEN:
+            self._keep_refused(request, reason)
         hint = refusal.hint
         fields: dict[str, Any] = {"request_id": request_id}
         if isinstance(refusal, BadSignature):

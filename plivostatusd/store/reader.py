@@ -244,6 +244,16 @@ class Reader:
         )
         return {row["name"]: row["n"] for row in rows if row["n"]}
 
+    async def refused(self) -> list[Record]:
+        """Give the refused callbacks that are kept, the newest first; there are few."""
+        return await self._all(
+            "SELECT received_at, reason, message_uuid, raw FROM refused ORDER BY row DESC"
+        )
+
+    async def token_uses(self) -> list[Record]:
+        """Give when each token verified callbacks last."""
+        return await self._all("SELECT key, v3_at, v2_at FROM token_uses")
+
     async def oldest_open_us(self) -> int | None:
         """When the oldest message that is not final was made; None when all are."""
         (found,) = await self._all(

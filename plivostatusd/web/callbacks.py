@@ -51,6 +51,7 @@ class CallbackServer(ExchangeServer):
         is_ours, ref = _route(exchange.path)
         if not is_ours:
             exchange.answer(404, _WORDS[404])
+            self._ingest.misdirected(_request_of(exchange))
         elif exchange.method not in _METHODS:
             exchange.answer(405, _WORDS[405], {"Allow": ", ".join(_METHODS)})
         else:
@@ -63,10 +64,8 @@ class CallbackServer(ExchangeServer):
         super().too_large(exchange, size)
 
     def _receive(self, exchange: Exchange, ref: str | None) -> None:
-        headers = {name.lower(): value for name, value in exchange.headers.items()}
-        request = Signed(exchange.method, exchange.path, exchange.query, headers, exchange.body)
         try:
-            future = self._ingest.receive(request, ref)
+            future = self._ingest.receive(_request_of(exchange), ref)
         except Refusal as refusal:
             exchange.answer(refusal.http_status, _WORDS[refusal.http_status])
         except Exception:
@@ -74,6 +73,11 @@ class CallbackServer(ExchangeServer):
             exchange.answer(500, _WORDS[500])
         else:
             future.add_done_callback(lambda done: _answer(exchange, done))
+
+
+def _request_of(exchange: Exchange) -> Signed:
+    headers = {name.lower(): value for name, value in exchange.headers.items()}
+    return Signed(exchange.method, exchange.path, exchange.query, headers, exchange.body)
 
 
 def _route(path: str) -> tuple[bool, str | None]:

@@ -30,6 +30,7 @@ from plivostatusd.flows.outbox import Outbox, Terms
 from plivostatusd.flows.rebuild import Rebuild
 from plivostatusd.flows.reconcile import Reconcile
 from plivostatusd.flows.reconcile import Terms as ReconcileTerms
+from plivostatusd.flows.refusals import Refusals
 from plivostatusd.host.clock import Clock
 from plivostatusd.host.sockets import listen
 from plivostatusd.plivo.api import ApiOptions, PlivoApi
@@ -80,6 +81,7 @@ class Listeners:
             self.metrics,
             queue_max=100,
             now_us=now_us,
+            refused=Refusals(writer, now_us=now_us).take,
         )
         self.callbacks = CallbackServer(self.ingest, body_bytes_max=16_384)
         self.simulator: Simulator
