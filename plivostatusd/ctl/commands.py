@@ -23,7 +23,7 @@ SUMMARIES = {
     "show": "one message with its events",
     "list": "messages, newest first",
     "tail": "follow the events as they are recorded",
-    "stats": "how many messages have which status, and the outbox",
+    "stats": "how many messages ended how and how fast, and the outbox",
     "hold": "stop handing messages to Plivo (callbacks go on)",
     "release": "hand messages to Plivo again",
     "cancel": "cancel a message that is still pending",

@@ -22,7 +22,7 @@ _FILTERS = (*filters.ABOUT_MESSAGES, "since", "until", "final")
 _FIELDS = (
     "created_at", "id", "message_uuid", "from", "to", "status", "final", "final_by", "error_code",
     "error", "reason", "tag", "sent_by", "units", "amount", "mcc", "mnc", "status_timestamp",
-    "updated_at", "text",
+    "delivery_seconds", "updated_at", "text",
 )  # fmt: skip
 _COLUMNS = tuple(
     Column(title) for title in ("created", "id", "to", "status", "final", "error", "tag")

@@ -28,6 +28,12 @@ class Output:
         self._complaints = complaints
         self._colour = not as_json and wants_colour(results, os.environ)
 
+    @property
+    def draws_blocks(self) -> bool:
+        """Say whether whoever reads the results can be shown more than ASCII."""
+        encoding = getattr(self._results, "encoding", None) or ""
+        return encoding.lower().replace("-", "") == "utf8"
+
     def line(self, text: str) -> None:
         """Write one line of results, flushed with the rest."""
         self._results.write(f"{text}\n")

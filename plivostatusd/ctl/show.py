@@ -22,7 +22,8 @@ WORDS = "ID"
 _FIELDS = (
     "id", "message_uuid", "status", "final", "final_by", "reason", "error_code", "error",
     "conflict", "from", "to", "text", "tag", "created_at", "updated_at", "status_timestamp",
-    "initial_status", "units", "amount", "mcc", "mnc", "resend_of",
+    "initial_status", "units", "amount", "mcc", "mnc", "delivery_seconds",
+    "sent_by", "attempts", "called_at", "resend_of",
 )  # fmt: skip
 _NO_FIELDS = {"events", "error_explained"}
 

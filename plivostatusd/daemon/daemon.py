@@ -30,6 +30,7 @@ from plivostatusd.flows.pulse import Pulse
 from plivostatusd.flows.rebuild import Rebuild
 from plivostatusd.flows.reconcile import Reconcile
 from plivostatusd.flows.refusals import Refusals
+from plivostatusd.flows.stats import Stats
 from plivostatusd.flows.upkeep import Upkeep
 from plivostatusd.host.clock import Clock
 from plivostatusd.host.descriptors import raise_limit
@@ -241,6 +242,7 @@ class Daemon:
             outbox=self._outbox,
             reconcile=self._reconcile,
             rebuild=Rebuild(config.store.path, writer, now_us=self._clock.wall_us),
+            stats=Stats(config.store.path, condemn=writer.condemn),
             reader=reader,
             writer=writer,
             keep=keep,

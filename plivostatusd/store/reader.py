@@ -28,12 +28,17 @@ Record = dict[str, Any]
 EXAMINED_MAX: Final = 20_000
 """Rows that one page of a filtered list looks at; past it the page ends early, with a cursor."""
 
-_EARLIEST: Final = -(2**63)
-_LATEST: Final = 2**63 - 1
-
 _EVENT = (
     "e.row AS cursor, e.status, e.sequence, e.at, e.received_at, e.trust, e.source, e.error_code,"
     " e.reason, e.aside, e.verified_by"
+)
+
+
+# Until a send is settled, the outbox knows how often Plivo was called.
+_WITH_CALLS = (
+    "SELECT m.*, coalesce(nullif(o.attempts, 0), m.calls) AS attempts,"
+    " iif(o.attempts > 0, o.claimed_at, m.called_at) AS last_call_at"
+    " FROM messages m LEFT JOIN outbox o ON o.message = m.row"
 )
 
 
@@ -139,11 +144,11 @@ class Reader:
     async def message(self, message_id: str) -> Record | None:
         """Find one message by our id, an alias of it, or Plivo's id; None when there is none."""
         for condition in (
-            "id = ?",
-            "message_uuid = ?",
-            "row = (SELECT message FROM aliases WHERE id = ?)",
+            "m.id = ?",
+            "m.message_uuid = ?",
+            "m.row = (SELECT message FROM aliases WHERE id = ?)",
         ):
-            found = await self._one(f"SELECT * FROM messages WHERE {condition}", (message_id,))  # noqa: S608 - conditions of ours
+            found = await self._one(f"{_WITH_CALLS} WHERE {condition}", (message_id,))
             if found is not None:
                 return found
         return None
@@ -230,19 +235,6 @@ class Reader:
         """Count messages by status, and the outbox by state (`outbox.pending` and so on)."""
         rows = await self._all("SELECT name, n FROM tallies")
         return {row["name"]: row["n"] for row in rows}
-
-    async def counts_between(self, since_us: int | None, until_us: int | None) -> dict[str, int]:
-        """Count the messages made in a span of time, by status, from the index alone."""
-        rows = await self._all(
-            "SELECT name, (SELECT count(*) FROM messages INDEXED BY messages_by_status"
-            " WHERE current_status = name AND created_at >= ? AND created_at < ?) AS n"
-            " FROM tallies WHERE name NOT LIKE 'outbox.%'",
-            (
-                _EARLIEST if since_us is None else since_us,
-                _LATEST if until_us is None else until_us,
-            ),
-        )
-        return {row["name"]: row["n"] for row in rows if row["n"]}
 
     async def refused(self) -> list[Record]:
         """Give the refused callbacks that are kept, the newest first; there are few."""

@@ -12,12 +12,12 @@ from plivostatusd.web.operations import (
     HoldHandler,
     MetricsHandler,
     ReadyHandler,
-    StatsHandler,
 )
 from plivostatusd.web.rebuild import RebuildHandler
 from plivostatusd.web.reconcile import ReconcileHandler
 from plivostatusd.web.sends import SendHandler
 from plivostatusd.web.settle import SettleHandler
+from plivostatusd.web.stats import StatsHandler
 
 
 def application(services: Services) -> Application:

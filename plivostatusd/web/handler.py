@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from plivostatusd.flows.outbox import Outbox
     from plivostatusd.flows.rebuild import Rebuild
     from plivostatusd.flows.reconcile import Reconcile
+    from plivostatusd.flows.stats import Stats
     from plivostatusd.store.keep import Keep
     from plivostatusd.store.reader import Reader
     from plivostatusd.store.writer import Writer
@@ -69,6 +70,7 @@ class Services:
     outbox: Outbox
     reconcile: Reconcile
     rebuild: Rebuild
+    stats: Stats
     reader: Reader
     writer: Writer
     keep: Keep

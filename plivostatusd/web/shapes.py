@@ -43,15 +43,22 @@ def message(
         "amount": record["amount"],
         "mcc": record["mcc"],
         "mnc": record["mnc"],
+        "delivery_seconds": _seconds(record["delivery_ms"]),
         "sent_by": record["sent_by"],
         "resend_of": record["resend_of"],
         "created_at": instant(record["created_at"]),
         "updated_at": instant(record["updated_at"]),
     }
     if events is not None:
+        shaped["attempts"] = record["attempts"]
+        shaped["called_at"] = instant(record["last_call_at"])
         shaped["error_explained"] = _explained(record["error_code"], record["current_status"])
         shaped["events"] = [event(row) for row in events]
     return shaped
+
+
+def _seconds(value_ms: int | None) -> float | None:
+    return None if value_ms is None else value_ms / 1_000
 
 
 def _explained(code: str | None, status: str) -> dict[str, Any] | None:

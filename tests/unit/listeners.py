@@ -31,6 +31,7 @@ from plivostatusd.flows.rebuild import Rebuild
 from plivostatusd.flows.reconcile import Reconcile
 from plivostatusd.flows.reconcile import Terms as ReconcileTerms
 from plivostatusd.flows.refusals import Refusals
+from plivostatusd.flows.stats import Stats
 from plivostatusd.host.clock import Clock
 from plivostatusd.host.sockets import listen
 from plivostatusd.plivo.api import ApiOptions, PlivoApi
@@ -132,6 +133,7 @@ class Listeners:
             outbox=outbox,
             reconcile=self.reconcile,
             rebuild=Rebuild(self.store_path, self.writer, now_us=now_us),
+            stats=Stats(self.store_path, condemn=self.writer.condemn),
             reader=self.reader,
             writer=self.writer,
             keep=self.keep,

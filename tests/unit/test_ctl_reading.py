@@ -18,6 +18,7 @@ STATS = {
     "total": 15,
     "open": 3,
     "delivery_ratio": 0.8,
+    "delivery_seconds": {"p50": 2.5, "p95": 90.0, "messages": 12},
     "outbox": {"pending": 1, "claimed": 0, "unknown": 0, "held": True, "paused": None},
 }
 
@@ -181,18 +182,71 @@ def test_stats(daemon: Daemon) -> None:
     assert (0, {"since": "2026-11-23T00:00:00Z"}) == (ended.status, daemon.asked[0].query)
     assert [
         "status       messages",
-        "sent                3",
-        "delivered          12",
+        f"sent                3  {'#' * 8}",
+        f"delivered          12  {'#' * 30}",
         "",
         "total           15",
         "open            3",
         "delivered       80.0%",
+        "delivery p50    2.500s",
+        "delivery p95    1.5m",
         "outbox pending  1",
         "outbox claimed  0",
         "outbox unknown  0",
         "outbox held     yes",
         "outbox paused   -",
     ] == ended.out.splitlines()
+
+
+def test_stats_per_carrier(daemon: Daemon) -> None:
+    """Told apart by a part, each group has its figures and a bar, and what is left out is said."""
+    took = STATS["delivery_seconds"]
+    groups = [
+        {
+            "carrier": "310-150",
+            "total": 8,
+            "open": 0,
+            "delivery_ratio": 0.5,
+            "delivery_seconds": took,
+        },
+        {"carrier": None, "total": 1, "open": 1, "delivery_ratio": None, "delivery_seconds": {}},
+    ]
+    left_out = {"groups": 2, "messages": 6}
+    daemon.stats = {**STATS, "per": "carrier", "groups": groups, "left_out": left_out}
+    words = "--per carrier --limit 2 --tag x --carrier 310"
+    ended = run("stats", *daemon.options, *words.split())
+    assert {"per": "carrier", "limit": "2", "tag": "x", "carrier": "310"} == daemon.asked[0].query
+    assert [
+        "carrier  messages  open  delivered     p50   p95",
+        f"310-150         8     0      50.0%  2.500s  1.5m  {'#' * 30}",
+        f"-               1     1          -       -     -  {'#' * 4}",
+    ] == ended.out.splitlines()
+    assert "plivostatusctl: 2 more, of 6 messages: --limit N\n" == ended.err
+
+
+def test_stats_per_country(daemon: Daemon) -> None:
+    """A country is its calling code and whose that is."""
+    countries = [
+        {"country": "+1", "iso": ["US", "CA"], "total": 1, "open": 0},
+        {"country": "+999", "iso": [""], "total": 1, "open": 0},
+        {"country": None, "total": 1, "open": 0},
+    ]
+    daemon.stats = {**STATS, "per": "country", "groups": countries}
+    lines = run("stats", *daemon.options, "--per", "country").out.splitlines()
+    assert ["+1 US/CA", "+999", "-"] == [line.partition("  ")[0] for line in lines[1:]]
+
+
+def test_stats_as_csv(daemon: Daemon) -> None:
+    """--csv gives a line a status, or a line a group."""
+    group = {"day": "2026-11-23", "total": 8, "open": 0, "delivery_ratio": 0.5}
+    daemon.stats = {**STATS, "groups": [{**group, "delivery_seconds": {"p50": 2.5, "p95": None}}]}
+    plain = run("stats", *daemon.options, "--csv")
+    assert ["status,messages", "sent,3", "delivered,12"] == plain.out.splitlines()
+    grouped = run("stats", *daemon.options, "--csv", "--per", "day")
+    assert [
+        "day,messages,open,delivery_ratio,p50_seconds,p95_seconds",
+        "2026-11-23,8,0,0.5,2.5,",
+    ] == grouped.out.splitlines()
 
 
 def test_stats_as_json(daemon: Daemon) -> None:

@@ -136,8 +136,6 @@ async def test_nothing_else_scans(tmp_path: Path) -> None:
         await watched.events_after(3, 10)
         await watched.last_event_before(START_US)
         await watched.tallies()
-        await watched.counts_between(START_US, None)
-        await watched.counts_between(None, START_US)
         await watched.oldest_open_us()
         await watched.close()
         assert set() == scans(plans_of(place.path, watched.asked))
@@ -255,19 +253,11 @@ async def test_bounds_outlive_the_events(tmp_path: Path) -> None:
         assert (3, 2) == await place.reader.event_bounds()
 
 
-async def test_counts(tmp_path: Path) -> None:
-    """Counts of all and of a span of time are those of a plain recount."""
+async def test_tallies(tmp_path: Path) -> None:
+    """What is counted as rows change is what there is."""
     async with opened(tmp_path) as place:
-        assert {} == await place.reader.counts_between(None, None)
+        assert {} == await place.reader.tallies()
         await fill(place)
-        for since, until in product((None, START_US + 1), (None, START_US + 2)):
-            wanted = place.rows(
-                "SELECT current_status, count(*) FROM messages"
-                " WHERE created_at >= ? AND created_at < ? GROUP BY 1",
-                since or 0,
-                until or 2**62,
-            )
-            assert dict(wanted) == await place.reader.counts_between(since, until)
         tallies = await place.reader.tallies()
         assert 4 == tallies["outbox.pending"] == tallies["pending"]
         assert START_US == await place.reader.oldest_open_us()
