@@ -30,6 +30,7 @@ SUMMARIES = {
     "settle": "say what became of a send whose outcome is unknown",
     "reconcile": "ask Plivo's API now what became of messages",
     "rebuild": "fold history again, and say what differs",
+    "prove": "everything known of a message, as evidence to hand on",
     "explain": "what an error code of Plivo's means, and what to do",
     "simulate": "serve Plivo's API on loopback, to try things out",
 }

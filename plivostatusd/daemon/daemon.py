@@ -24,6 +24,7 @@ from plivostatusd import __version__
 from plivostatusd.config import ConfigError, load
 from plivostatusd.daemon import terms
 from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavailable
+from plivostatusd.flows.evidence import Evidence
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox
 from plivostatusd.flows.pulse import Pulse
@@ -242,6 +243,12 @@ class Daemon:
             outbox=self._outbox,
             reconcile=self._reconcile,
             rebuild=Rebuild(config.store.path, writer, now_us=self._clock.wall_us),
+            evidence=Evidence(
+                reader,
+                lambda: self._ingest.verifier,
+                self._reconcile.look,
+                now_us=self._clock.wall_us,
+            ),
             stats=Stats(config.store.path, condemn=writer.condemn),
             reader=reader,
             writer=writer,

@@ -192,6 +192,16 @@ class Verifier:
         self._v2_allowed = minimum != "full"
 
     @property
+    def keys(self) -> tuple[Key, ...]:
+        """Every key that is tried, in order."""
+        return self._keys
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Every public URL that is tried, in order."""
+        return self._urls
+
+    @property
     def fingerprints(self) -> frozenset[str]:
         """The fingerprints of every key that is tried."""
         return frozenset(key.fingerprint for key in self._keys)

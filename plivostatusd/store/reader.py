@@ -158,6 +158,14 @@ class Reader:
         sql = f"SELECT {_EVENT}, e.message_uuid FROM events e WHERE e.message = ? ORDER BY e.row"  # noqa: S608 - columns of ours
         return await self._all(sql, (row,))
 
+    async def raw_events_of(self, row: int) -> list[Record]:
+        """Give the events of one message in commit order, with what arrived byte by byte."""
+        sql = (
+            f"SELECT {_EVENT}, e.message_uuid, e.raw FROM events e"  # noqa: S608 - columns of ours
+            " WHERE e.message = ? ORDER BY e.row"
+        )
+        return await self._all(sql, (row,))
+
     async def messages(self, wanted: Filter) -> Page:
         """Give one page of messages, newest first."""
         walk, rest, index = _plan(wanted)

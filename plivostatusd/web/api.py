@@ -5,6 +5,7 @@ from __future__ import annotations
 from tornado.web import Application
 
 from plivostatusd.web.events import EventsHandler
+from plivostatusd.web.evidence import EvidenceHandler
 from plivostatusd.web.handler import Nowhere, Services
 from plivostatusd.web.messages import CancelHandler, MessageHandler, MessagesHandler
 from plivostatusd.web.operations import (
@@ -29,6 +30,7 @@ def application(services: Services) -> Application:
             (r"/messages/([0-9A-Za-z-]{1,64})", MessageHandler),
             (r"/messages/([0-9A-Za-z-]{1,64})/cancel", CancelHandler),
             (r"/messages/([0-9A-Za-z-]{1,64})/settle", SettleHandler),
+            (r"/messages/([0-9A-Za-z-]{1,64})/evidence", EvidenceHandler),
             (r"/events", EventsHandler),
             (r"/outbox/(hold|release)", HoldHandler),
             (r"/reconcile", ReconcileHandler),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from plivostatusd.flows.evidence import Evidence
     from plivostatusd.flows.outbox import Outbox
     from plivostatusd.flows.rebuild import Rebuild
     from plivostatusd.flows.reconcile import Reconcile
@@ -71,6 +72,7 @@ class Services:
     reconcile: Reconcile
     rebuild: Rebuild
     stats: Stats
+    evidence: Evidence
     reader: Reader
     writer: Writer
     keep: Keep

@@ -25,6 +25,7 @@ from plivostatusd.config.address import Address
 from plivostatusd.domain.secret import Secret
 from plivostatusd.domain.signature import Key, Verifier
 from plivostatusd.domain.statuses import Trust
+from plivostatusd.flows.evidence import Evidence
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox, Terms
 from plivostatusd.flows.rebuild import Rebuild
@@ -133,6 +134,9 @@ class Listeners:
             outbox=outbox,
             reconcile=self.reconcile,
             rebuild=Rebuild(self.store_path, self.writer, now_us=now_us),
+            evidence=Evidence(
+                self.reader, lambda: self.ingest.verifier, self.reconcile.look, now_us=now_us
+            ),
             stats=Stats(self.store_path, condemn=self.writer.condemn),
             reader=self.reader,
             writer=self.writer,

@@ -46,6 +46,7 @@ def test_imports_nothing_heavy(command: str) -> None:
     words = {
         "show": ["x"],
         "cancel": ["x"],
+        "prove": ["x"],
         "settle": ["x", "--not-sent"],
         "send": ["+14155552323", "hello"],
         "explain": ["30"],
