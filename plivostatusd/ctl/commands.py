@@ -23,7 +23,7 @@ SUMMARIES = {
     "show": "one message with its events",
     "list": "messages, newest first",
     "tail": "follow the events as they are recorded",
-    "stats": "how many messages have which status, and the outbox",
+    "stats": "how many messages ended how and how fast, and the outbox",
     "hold": "stop handing messages to Plivo (callbacks go on)",
     "release": "hand messages to Plivo again",
     "cancel": "cancel a message that is still pending",
@@ -32,6 +32,8 @@ SUMMARIES = {
     "tokens": "which of Plivo's tokens verified callbacks when last",
     "reconcile": "ask Plivo's API now what became of messages",
     "rebuild": "fold history again, and say what differs",
+    "prove": "everything known of a message, as evidence to hand on",
+    "explain": "what an error code of Plivo's means, and what to do",
     "simulate": "serve Plivo's API on loopback, to try things out",
 }
 

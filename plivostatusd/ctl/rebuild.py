@@ -1,6 +1,7 @@
 """
 Fold history again, and say where a message's row is not what its events say.
 
+What stats count is counted again, too, where no ID is given.
 There should be no difference. --write makes the rows what the events say. Exit status
 1 when there was one, or an ID is not there.
 """

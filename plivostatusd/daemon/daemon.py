@@ -27,6 +27,7 @@ from plivostatusd.daemon import condition, terms
 from plivostatusd.daemon.doors import Doors
 from plivostatusd.daemon.watch import Watch
 from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavailable, StoryEnded
+from plivostatusd.flows.evidence import Evidence
 from plivostatusd.flows.front_door import FrontDoor
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox
@@ -34,6 +35,7 @@ from plivostatusd.flows.pulse import Pulse
 from plivostatusd.flows.rebuild import Rebuild
 from plivostatusd.flows.reconcile import Reconcile
 from plivostatusd.flows.refusals import Refusals
+from plivostatusd.flows.stats import Stats
 from plivostatusd.flows.upkeep import Upkeep
 from plivostatusd.host.clock import Clock
 from plivostatusd.host.filesystem import refuse_network
@@ -273,6 +275,13 @@ class Daemon:
             outbox=self._outbox,
             reconcile=self._reconcile,
             rebuild=Rebuild(config.store.path, writer, now_us=self._clock.wall_us),
+            evidence=Evidence(
+                reader,
+                lambda: self._ingest.verifier,
+                self._reconcile.look,
+                now_us=self._clock.wall_us,
+            ),
+            stats=Stats(config.store.path, condemn=writer.condemn),
             reader=reader,
             writer=writer,
             keep=keep,

@@ -197,6 +197,11 @@ class Verifier:
         return self._keys
 
     @property
+    def urls(self) -> tuple[str, ...]:
+        """Every public URL that is tried, in order."""
+        return self._urls
+
+    @property
     def fingerprints(self) -> frozenset[str]:
         """The fingerprints of every key that is tried."""
         return frozenset(key.fingerprint for key in self._keys)

@@ -12,7 +12,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from plivostatusd.domain import callback, identity, signature
+from plivostatusd.domain import callback, error_codes, identity, signature
 from plivostatusd.domain.errors import (
     BadSignature,
     CallbackUnreadable,
@@ -21,6 +21,7 @@ from plivostatusd.domain.errors import (
 )
 from plivostatusd.domain.families import Families
 from plivostatusd.domain.flood import Flood
+from plivostatusd.domain.statuses import known_error
 from plivostatusd.flows.token_uses import TokenUses
 from plivostatusd.log import get_logger
 from plivostatusd.store.receipts import Arrival, Recorded, Replayed
@@ -230,8 +231,8 @@ class Ingest:
             "event_id": recorded.cursor,
             "request_id": request_id,
         }
-        if report.error_code:
-            fields["error_code"] = report.error_code
+        if code := known_error(report.error_code):
+            fields |= {"error_code": code, "error": error_codes.meaning(code)}
         log.info("callback_recorded", **fields)
         for remark in recorded.remarks:
             _remark(remark, recorded, arrival)

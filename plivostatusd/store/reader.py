@@ -28,12 +28,17 @@ Record = dict[str, Any]
 EXAMINED_MAX: Final = 20_000
 """Rows that one page of a filtered list looks at; past it the page ends early, with a cursor."""
 
-_EARLIEST: Final = -(2**63)
-_LATEST: Final = 2**63 - 1
-
 _EVENT = (
     "e.row AS cursor, e.status, e.sequence, e.at, e.received_at, e.trust, e.source, e.error_code,"
     " e.reason, e.aside, e.verified_by"
+)
+
+
+# Until a send is settled, the outbox knows how often Plivo was called.
+_WITH_CALLS = (
+    "SELECT m.*, coalesce(nullif(o.attempts, 0), m.calls) AS attempts,"
+    " iif(o.attempts > 0, o.claimed_at, m.called_at) AS last_call_at"
+    " FROM messages m LEFT JOIN outbox o ON o.message = m.row"
 )
 
 
@@ -45,6 +50,10 @@ class Filter:
     to: str | None = None
     sender: str | None = None
     tag: str | None = None
+    error_code: str | None = None
+    mcc: str | None = None
+    mnc: str | None = None
+    sent_by: str | None = None
     since_us: int | None = None
     until_us: int | None = None
     final: bool | None = None
@@ -52,12 +61,16 @@ class Filter:
     before: tuple[int, int] | None = None
 
     def equalities(self) -> dict[str, str]:
-        """The columns that must hold a value, the most telling first, with the index for each."""
+        """The columns that must hold a value, the most telling first; mnc never stands alone."""
         wanted = {
             "recipient_number": self.to,
             "tag": self.tag,
+            "error_code": self.error_code,
+            "mcc": self.mcc,
             "current_status": self.status,
+            "sent_by": self.sent_by,
             "sender_number": self.sender,
+            "mnc": self.mnc,
         }
         return {column: value for column, value in wanted.items() if value is not None}
 
@@ -65,6 +78,9 @@ class Filter:
 _INDEXES: Final = {
     "recipient_number": "messages_by_recipient",
     "tag": "messages_by_tag",
+    "error_code": "messages_by_error",
+    "mcc": "messages_by_mcc",
+    "sent_by": "messages_by_sent_by",
     "current_status": "messages_by_status",
     "sender_number": "messages_by_sender",
 }
@@ -128,11 +144,11 @@ class Reader:
     async def message(self, message_id: str) -> Record | None:
         """Find one message by our id, an alias of it, or Plivo's id; None when there is none."""
         for condition in (
-            "id = ?",
-            "message_uuid = ?",
-            "row = (SELECT message FROM aliases WHERE id = ?)",
+            "m.id = ?",
+            "m.message_uuid = ?",
+            "m.row = (SELECT message FROM aliases WHERE id = ?)",
         ):
-            found = await self._one(f"SELECT * FROM messages WHERE {condition}", (message_id,))  # noqa: S608 - conditions of ours
+            found = await self._one(f"{_WITH_CALLS} WHERE {condition}", (message_id,))
             if found is not None:
                 return found
         return None
@@ -140,6 +156,14 @@ class Reader:
     async def events_of(self, row: int) -> list[Record]:
         """Give the events of one message, in commit order."""
         sql = f"SELECT {_EVENT}, e.message_uuid FROM events e WHERE e.message = ? ORDER BY e.row"  # noqa: S608 - columns of ours
+        return await self._all(sql, (row,))
+
+    async def raw_events_of(self, row: int) -> list[Record]:
+        """Give the events of one message in commit order, with what arrived byte by byte."""
+        sql = (
+            f"SELECT {_EVENT}, e.message_uuid, e.raw FROM events e"  # noqa: S608 - columns of ours
+            " WHERE e.message = ? ORDER BY e.row"
+        )
         return await self._all(sql, (row,))
 
     async def messages(self, wanted: Filter) -> Page:
@@ -184,10 +208,31 @@ class Reader:
         newest = found["newest"] or 0
         return found["oldest"] or newest + 1, newest
 
+    async def last_event_before(self, since_us: int) -> int:
+        """
+        Give the event behind which those received since *since_us* stand.
+
+        Found by halving, as events stand in the order of their commits. Where the wall clock was
+        set back, or the spool was drained, one that is older may follow.
+        """
+        low, newest = await self.event_bounds()
+        high = newest + 1
+        while low < high:
+            middle = (low + high) // 2
+            found = await self._one(
+                "SELECT row, received_at FROM events WHERE row >= ? ORDER BY row LIMIT 1", (middle,)
+            )
+            if found is None or found["received_at"] >= since_us:
+                high = middle
+            else:
+                low = found["row"] + 1
+        return low - 1
+
     async def events_after(self, cursor: int, limit: int) -> list[Record]:
         """Give the events written after *cursor*, in commit order, with their messages' names."""
         return await self._all(
             f"SELECT {_EVENT}, e.status_after, m.id AS message_id, m.tag, m.recipient_number,"  # noqa: S608 - columns of ours
+            " m.sender_number, m.sent_by, m.mcc, m.mnc,"
             " coalesce(e.message_uuid, m.message_uuid) AS message_uuid"
             " FROM events e LEFT JOIN messages m ON m.row = e.message"
             " WHERE e.row > ? ORDER BY e.row LIMIT ?",
@@ -198,19 +243,6 @@ class Reader:
         """Count messages by status, and the outbox by state (`outbox.pending` and so on)."""
         rows = await self._all("SELECT name, n FROM tallies")
         return {row["name"]: row["n"] for row in rows}
-
-    async def counts_between(self, since_us: int | None, until_us: int | None) -> dict[str, int]:
-        """Count the messages made in a span of time, by status, from the index alone."""
-        rows = await self._all(
-            "SELECT name, (SELECT count(*) FROM messages INDEXED BY messages_by_status"
-            " WHERE current_status = name AND created_at >= ? AND created_at < ?) AS n"
-            " FROM tallies WHERE name NOT LIKE 'outbox.%'",
-            (
-                _EARLIEST if since_us is None else since_us,
-                _LATEST if until_us is None else until_us,
-            ),
-        )
-        return {row["name"]: row["n"] for row in rows if row["n"]}
 
     async def refused(self) -> list[Record]:
         """Give the refused callbacks that are kept, the newest first; there are few."""

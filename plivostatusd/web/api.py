@@ -12,6 +12,7 @@ from plivostatusd.web.doctor import (
     TokensHandler,
 )
 from plivostatusd.web.events import EventsHandler
+from plivostatusd.web.evidence import EvidenceHandler
 from plivostatusd.web.handler import Nowhere, Services
 from plivostatusd.web.messages import CancelHandler, MessageHandler, MessagesHandler
 from plivostatusd.web.operations import (
@@ -19,12 +20,12 @@ from plivostatusd.web.operations import (
     HoldHandler,
     MetricsHandler,
     ReadyHandler,
-    StatsHandler,
 )
 from plivostatusd.web.rebuild import RebuildHandler
 from plivostatusd.web.reconcile import ReconcileHandler
 from plivostatusd.web.sends import SendHandler
 from plivostatusd.web.settle import SettleHandler
+from plivostatusd.web.stats import StatsHandler
 
 
 def application(services: Services) -> Application:
@@ -36,6 +37,7 @@ def application(services: Services) -> Application:
             (r"/messages/([0-9A-Za-z-]{1,64})", MessageHandler),
             (r"/messages/([0-9A-Za-z-]{1,64})/cancel", CancelHandler),
             (r"/messages/([0-9A-Za-z-]{1,64})/settle", SettleHandler),
+            (r"/messages/([0-9A-Za-z-]{1,64})/evidence", EvidenceHandler),
             (r"/events", EventsHandler),
             (r"/outbox/(hold|release)", HoldHandler),
             (r"/reconcile", ReconcileHandler),

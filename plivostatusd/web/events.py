@@ -1,6 +1,8 @@
 """
 `GET /events`: every event in commit order, by cursor, by long poll, or as an event stream.
 
+`since` is a place to begin where there is no cursor yet.
+
 A cursor names the store's generation and the event's number there, so that one from another store,
 or from behind retention, is answered 410 instead of with a gap that nobody sees.
 """
@@ -17,6 +19,7 @@ from tornado.iostream import StreamClosedError
 
 from plivostatusd.domain.errors import Refusal, StoreUnavailable
 from plivostatusd.web import shapes
+from plivostatusd.web.filters import instant
 from plivostatusd.web.handler import bad_query, count, seconds
 from plivostatusd.web.lasting import LastingHandler
 
@@ -28,6 +31,7 @@ _PAGE: Final = 100
 WAIT_S_MAX: Final = 60.0
 _CURSOR: Final = re.compile(r"([0-9a-f]{8})-(\d{1,18})", re.ASCII)
 _END: Final = "end"
+_NAMES: Final = ("after", "since", "limit", "wait")
 
 
 class CursorGone(Refusal):
@@ -44,12 +48,13 @@ class EventsHandler(LastingHandler):
 
     async def get(self) -> None:
         """Give a page from the cursor on, or stream from there."""
-        query = self.query("after", "limit", "wait")
+        query = self.query(*_NAMES)
         limit = count(query, "limit", _PAGE, PAGE_MAX, least=0)
         wait_s = seconds(query, "wait", 0.0, WAIT_S_MAX)
         after = self.request.headers.get("Last-Event-ID") or query.get("after")
         self._generation = await self.services.reader.generation()
-        cursor = await self._start(after)
+        since_us = instant(query, "since") if after is None else None
+        cursor = await self._start(after, since_us)
         if "text/event-stream" in self.request.headers.get("Accept", ""):
             with self.services.followers.one_more():
                 await self._stream(cursor)
@@ -59,8 +64,10 @@ class EventsHandler(LastingHandler):
         else:
             await self._page(cursor, limit, 0.0)
 
-    async def _start(self, after: str | None) -> int:
+    async def _start(self, after: str | None, since_us: int | None = None) -> int:
         oldest, newest = await self.services.reader.event_bounds()
+        if after is None and since_us is not None:
+            return await self.services.reader.last_event_before(since_us)
         if after is None:
             return oldest - 1
         if after == _END:

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from plivostatusd.flows.evidence import Evidence
     from plivostatusd.flows.front_door import FrontDoor
     from plivostatusd.flows.outbox import Outbox
     from plivostatusd.flows.rebuild import Rebuild
     from plivostatusd.flows.reconcile import Reconcile
+    from plivostatusd.flows.stats import Stats
     from plivostatusd.flows.token_uses import TokenUses
     from plivostatusd.store.keep import Keep
     from plivostatusd.store.reader import Reader
@@ -72,6 +74,8 @@ class Services:
     outbox: Outbox
     reconcile: Reconcile
     rebuild: Rebuild
+    stats: Stats
+    evidence: Evidence
     reader: Reader
     writer: Writer
     keep: Keep

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.host.filesystem import free_bytes
-from plivostatusd.store.entries import STATES
 from plivostatusd.store.transaction import Transaction
 from plivostatusd.web.handler import Handler
-from plivostatusd.web.messages import instant
-
-_DELIVERED = ("delivered", "read")
-_UNDELIVERED = ("undelivered", "failed", "rejected")
 
 
 class HealthHandler(Handler):
@@ -97,36 +92,6 @@ class MetricsHandler(Handler):
         age_s = 0.0 if oldest_us is None else (services.now_us() - oldest_us) / 1_000_000
         self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
         self.finish(services.metrics.text(tallies, max(0.0, age_s), services.keep.records))
-
-
-class StatsHandler(Handler):
-    """Counts for people."""
-
-    async def get(self) -> None:
-        """Count messages by status, all of them or those of a span of time."""
-        query = self.query("since", "until")
-        since_us, until_us = instant(query, "since"), instant(query, "until")
-        tallies = await self.services.reader.tallies()
-        outbox = {state: tallies.pop(f"outbox.{state}", 0) for state in STATES}
-        if query:
-            tallies = await self.services.reader.counts_between(since_us, until_us)
-        counts = {status: n for status, n in sorted(tallies.items()) if n}
-        delivered = sum(counts.get(status, 0) for status in _DELIVERED)
-        ended = delivered + sum(counts.get(status, 0) for status in _UNDELIVERED)
-        still_open = ("pending", "unknown", "queued", "sent")
-        self.reply(
-            {
-                "messages": counts,
-                "total": sum(counts.values()),
-                "open": sum(counts.get(status, 0) for status in still_open),
-                "delivery_ratio": round(delivered / ended, 4) if ended else None,
-                "outbox": {
-                    **outbox,
-                    "held": self.services.outbox.held,
-                    "paused": self.services.outbox.paused,
-                },
-            }
-        )
 
 
 class HoldHandler(Handler):

@@ -25,6 +25,7 @@ from plivostatusd.config.address import Address
 from plivostatusd.domain.secret import Secret
 from plivostatusd.domain.signature import Key, Verifier
 from plivostatusd.domain.statuses import Trust
+from plivostatusd.flows.evidence import Evidence
 from plivostatusd.flows.front_door import FrontDoor
 from plivostatusd.flows.front_door import Terms as FrontDoorTerms
 from plivostatusd.flows.ingest import Ingest
@@ -33,6 +34,7 @@ from plivostatusd.flows.rebuild import Rebuild
 from plivostatusd.flows.reconcile import Reconcile
 from plivostatusd.flows.reconcile import Terms as ReconcileTerms
 from plivostatusd.flows.refusals import Refusals
+from plivostatusd.flows.stats import Stats
 from plivostatusd.host.clock import Clock
 from plivostatusd.host.sockets import listen
 from plivostatusd.plivo.api import ApiOptions, PlivoApi
@@ -138,6 +140,10 @@ class Listeners:
             outbox=outbox,
             reconcile=self.reconcile,
             rebuild=Rebuild(self.store_path, self.writer, now_us=now_us),
+            evidence=Evidence(
+                self.reader, lambda: self.ingest.verifier, self.reconcile.look, now_us=now_us
+            ),
+            stats=Stats(self.store_path, condemn=self.writer.condemn),
             reader=self.reader,
             writer=self.writer,
             keep=self.keep,

@@ -20,7 +20,7 @@ from typing import Any
 from plivostatusd.domain import callback, identity
 from plivostatusd.domain.message import Draft
 from plivostatusd.domain.statuses import Fact, fold
-from plivostatusd.store import database, receipts
+from plivostatusd.store import database, figures, receipts
 from plivostatusd.store.handle import Handle
 from plivostatusd.store.reader import Reader
 from plivostatusd.store.receipts import Arrival, Recorded
@@ -32,7 +32,7 @@ START_US = 1_790_000_000_000_000
 SECOND_US = 1_000_000
 DERIVED = (
     "initial_status, current_status, status_timestamp, error_code, reason, conflict, final,"
-    " final_by, units, amount, mcc, mnc"
+    " final_by, units, amount, mcc, mnc, delivery_ms"
 )
 _SERIAL = count(1)
 
@@ -134,6 +134,7 @@ def audit_connection(connection: sqlite3.Connection) -> None:
     counted.update(f"outbox.{state}" for (state,) in execute("SELECT state FROM outbox"))
     tallies = {name: n for name, n in execute("SELECT name, n FROM tallies") if n}
     assert dict(counted) == tallies
+    assert [] == figures.differing_days(connection)
     for row, *columns in execute(f"SELECT row, {DERIVED} FROM messages"):  # noqa: S608 - ours
         assert folded(connection, row) == tuple(columns)
     assert [] == execute("PRAGMA foreign_key_check").fetchall()
@@ -167,6 +168,7 @@ def folded(connection: sqlite3.Connection, row: int) -> tuple[Any, ...]:
         whole.amount,
         whole.mcc,
         whole.mnc,
+        whole.delivery_ms,
     )
 
 

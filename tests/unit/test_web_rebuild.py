@@ -111,6 +111,19 @@ async def test_damage_met(house: Listeners) -> None:
         await house.writer.submit(lambda _: None)
 
 
+@pytest.mark.expect_log("figures_recounted days=1")
+async def test_figures(house: Listeners) -> None:
+    """A day whose figures are off is named, and recounted where that is asked for."""
+    await report(house, 1, "sent")
+    await house.writer.submit(lambda tx: tx.execute("UPDATE figures SET n = 7").rowcount)
+    for demand in ({}, {"write": True}):
+        first, done = await rebuild(house, **demand)
+        assert "figures" == first["column"]
+        assert 1 == done["different"]
+    (done,) = await rebuild(house)
+    assert [(1,)] == house.rows("SELECT n FROM figures")
+
+
 async def test_what_is_not_there(house: Listeners) -> None:
     """An id that is nobody's is named."""
     first, done = await rebuild(house, ids=["nobody"])

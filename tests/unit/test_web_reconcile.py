@@ -62,7 +62,13 @@ async def test_by_id(house: Listeners) -> None:
     uuid = (await house.api("GET", f"/messages/{name}")).json["message_uuid"]
     reply, lines = await demand(house, ids=[name, NOBODY, uuid])
     assert (200, "application/x-ndjson") == (reply.status, reply.headers["Content-Type"])
-    about = {"id": name, "message_uuid": uuid, "after": "delivered", "reason": None}
+    about = {
+        "id": name,
+        "message_uuid": uuid,
+        "after": "delivered",
+        "reason": None,
+        "error_code": None,
+    }
     assert [
         {**about, "before": "queued", "result": "changed"},
         {"id": NOBODY, "result": "not-found"},
