@@ -211,6 +211,8 @@ class Daemon:
         try:
             self._past = await self._pulse.begin()
             await self._reconcile.begin()
+            if last_us := await self._services.reader.last_callback_us():
+                self._metrics.last_callback_was(last_us)
             await self._outbox.start(doubt=terms.doubt(self._config, self._past))
         except StoreUnavailable:
             return False  # the writer has said so

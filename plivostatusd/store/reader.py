@@ -212,6 +212,15 @@ class Reader:
         )
         return {row["name"]: row["n"] for row in rows if row["n"]}
 
+    async def last_callback_us(self) -> int | None:
+        """When the last callback came; None if it is not among the newest `EXAMINED_MAX` events."""
+        found = await self._one(
+            "SELECT received_at FROM events WHERE source = 'callback'"
+            " AND row > (SELECT max(row) FROM events) - ? ORDER BY row DESC LIMIT 1",
+            (EXAMINED_MAX,),
+        )
+        return found["received_at"] if found else None
+
     async def oldest_open_us(self) -> int | None:
         """When the oldest message that is not final was made; None when all are."""
         (found,) = await self._all(

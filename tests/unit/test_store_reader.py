@@ -121,6 +121,7 @@ async def test_nothing_else_scans(tmp_path: Path) -> None:
         await watched.counts_between(START_US, None)
         await watched.counts_between(None, START_US)
         await watched.oldest_open_us()
+        await watched.last_callback_us()
         await watched.close()
         assert set() == scans(plans_of(place.path, watched.asked))
 
@@ -244,6 +245,19 @@ async def test_nothing_is_open(tmp_path: Path) -> None:
     async with opened(tmp_path) as place:
         await place.record(message_uuid=uuid(1), status="delivered")
         assert await place.reader.oldest_open_us() is None
+
+
+async def test_the_last_callback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest callback is found among so many of the newest events, and not further back."""
+    async with opened(tmp_path) as place:
+        assert await place.reader.last_callback_us() is None
+        place.clock.pass_(5)
+        await place.record(message_uuid=uuid(1))
+        for _ in range(3):
+            await place.accept(submission())
+        assert place.clock() == await place.reader.last_callback_us()
+        monkeypatch.setattr(reading, "EXAMINED_MAX", 3)
+        assert await place.reader.last_callback_us() is None
 
 
 async def test_a_store_that_cannot_be_read(tmp_path: Path) -> None:
