@@ -48,6 +48,8 @@ FILES = {
     "usr/share/man/man1/plivostatusctl.1.gz": 0o644,
     "usr/share/man/man5/plivostatusd.conf.5.gz": 0o644,
     "usr/share/man/man8/plivostatusd.8.gz": 0o644,
+    "usr/share/plivostatusd/prometheus/plivostatusd-dashboard.json": 0o644,
+    "usr/share/plivostatusd/prometheus/plivostatusd.rules.yml": 0o644,
     "usr/share/python3/runtime.d/plivostatusd.rtupdate": 0o755,
     "usr/share/zsh/vendor-completions/_plivostatusctl": 0o644,
     "usr/share/zsh/vendor-completions/_plivostatusd": 0o644,
