@@ -100,6 +100,16 @@ class Client:
         with self._asking(request) as response:
             return _reply(response, response.read())
 
+    def fetch(self, request: Request) -> tuple[int, bytes]:
+        """
+        Ask once for something that is no JSON: the status and what came with it.
+
+        Raises:
+            Unreachable, AnswerLost: as `ask`.
+        """
+        with self._asking(request) as response:
+            return response.status, response.read()
+
     @contextmanager
     def open(self, request: Request) -> Iterator[tuple[Reply, Iterator[dict[str, Any]]]]:
         """
