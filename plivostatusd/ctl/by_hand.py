@@ -1,14 +1,16 @@
 """
 What an operator does by hand: served on the Unix socket alone, to root and the daemon's own user.
 
-Shared by `hold`, `release`, `cancel`, `settle`, `reconcile` and `rebuild`.
+Shared by `hold`, `release`, `cancel`, `settle`, `reconcile`, `rebuild`, `backup` and `replay`.
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import shlex
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from plivostatusd.ctl.client import GOOD, Request
@@ -59,6 +61,25 @@ def follow(run: Run, path: str, document: dict[str, Any]) -> Iterator[dict[str, 
             yield line
         if not is_done:
             raise AnswerLost("the answer was cut off: is the daemon stopping?")
+
+
+@contextmanager
+def download(run: Run, path: str, timeout_s: float) -> Iterator[http.client.HTTPResponse]:
+    """
+    POST to *path*, and give what is to be read then, for a block's length (`Client.download`).
+
+    Raises:
+        Refused: the daemon said no.
+    """
+    with run.client.download(Request("POST", path, body=b"", timeout_s=timeout_s)) as (
+        reply,
+        response,
+    ):
+        if reply.status == _FORBIDDEN:
+            reply.checked(hint=f"Type: {_line(run)}")
+        if reply.status not in GOOD:
+            run.client.checked(reply)
+        yield response
 
 
 def _line(run: Run) -> str:

@@ -127,6 +127,24 @@ class Client:
                 yield _reply(response, response.read()), iter(())
 
     @contextmanager
+    def download(self, request: Request) -> Iterator[tuple[Reply, http.client.HTTPResponse]]:
+        """
+        Ask once for something large, for a block's length; what is good is read from the response.
+
+        An `OSError` that leaves the block counts as the connection's: whoever writes a file there
+        renames its own. A reply that is not good has its document, and nothing is to be read.
+
+        Raises:
+            Unreachable, AnswerLost: as `ask`.
+        """
+        with self._asking(request) as response:
+            is_good = response.status in GOOD
+            yield (
+                Reply(response.status, None) if is_good else _reply(response, response.read()),
+                response,
+            )
+
+    @contextmanager
     def _asking(self, request: Request) -> Iterator[http.client.HTTPResponse]:
         connection = self._connect()
         try:

@@ -30,6 +30,7 @@ SUMMARIES = {
     "settle": "say what became of a send whose outcome is unknown",
     "reconcile": "ask Plivo's API now what became of messages",
     "rebuild": "fold history again, and say what differs",
+    "backup": "copy the whole store into a file, while the daemon runs",
     "simulate": "serve Plivo's API on loopback, to try things out",
 }
 

@@ -24,6 +24,7 @@ from plivostatusd import __version__
 from plivostatusd.config import ConfigError, load
 from plivostatusd.daemon import terms
 from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavailable
+from plivostatusd.flows.backup import Backup
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox
 from plivostatusd.flows.pulse import Pulse
@@ -37,7 +38,7 @@ from plivostatusd.host.lock import DirectoryLock
 from plivostatusd.host.sockets import Listener, actual_address, listen
 from plivostatusd.log import configure, get_logger
 from plivostatusd.plivo.api import PlivoApi
-from plivostatusd.store import database
+from plivostatusd.store import backup, database
 from plivostatusd.store.handle import Handle, repair
 from plivostatusd.store.inspection import inspect
 from plivostatusd.store.keep import Keep
@@ -128,6 +129,8 @@ class Daemon:
         if sentence := refuse_network(path):
             raise StartRefused(sentence, command=f"df -T {path.parent}")
         stack.enter_context(DirectoryLock(path.parent))
+        with suppress(OSError):  # what is left of a backup takes room, and no more
+            backup.clear(path)
 
     def _bind(self, stack: AsyncExitStack) -> None:
         listens = {"callbacks": self._config.callbacks.listen, "api": self._config.api.listen}
@@ -241,6 +244,7 @@ class Daemon:
             outbox=self._outbox,
             reconcile=self._reconcile,
             rebuild=Rebuild(config.store.path, writer, now_us=self._clock.wall_us),
+            backup=Backup(config.store.path, writer),
             reader=reader,
             writer=writer,
             keep=keep,

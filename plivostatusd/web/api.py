@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tornado.web import Application
 
+from plivostatusd.web.backup import BackupHandler
 from plivostatusd.web.events import EventsHandler
 from plivostatusd.web.handler import Nowhere, Services
 from plivostatusd.web.messages import CancelHandler, MessageHandler, MessagesHandler
@@ -33,6 +34,7 @@ def application(services: Services) -> Application:
             (r"/outbox/(hold|release)", HoldHandler),
             (r"/reconcile", ReconcileHandler),
             (r"/rebuild", RebuildHandler),
+            (r"/backup", BackupHandler),
             (r"/health", HealthHandler),
             (r"/ready", ReadyHandler),
             (r"/metrics", MetricsHandler),

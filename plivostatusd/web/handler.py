@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from plivostatusd.flows.backup import Backup
     from plivostatusd.flows.outbox import Outbox
     from plivostatusd.flows.rebuild import Rebuild
     from plivostatusd.flows.reconcile import Reconcile
@@ -69,6 +70,7 @@ class Services:
     outbox: Outbox
     reconcile: Reconcile
     rebuild: Rebuild
+    backup: Backup
     reader: Reader
     writer: Writer
     keep: Keep

@@ -25,6 +25,7 @@ from plivostatusd.config.address import Address
 from plivostatusd.domain.secret import Secret
 from plivostatusd.domain.signature import Key, Verifier
 from plivostatusd.domain.statuses import Trust
+from plivostatusd.flows.backup import Backup
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox, Terms
 from plivostatusd.flows.rebuild import Rebuild
@@ -130,6 +131,7 @@ class Listeners:
             outbox=outbox,
             reconcile=self.reconcile,
             rebuild=Rebuild(self.store_path, self.writer, now_us=now_us),
+            backup=Backup(self.store_path, self.writer),
             reader=self.reader,
             writer=self.writer,
             keep=self.keep,

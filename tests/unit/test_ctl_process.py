@@ -48,6 +48,7 @@ def test_imports_nothing_heavy(command: str) -> None:
         "cancel": ["x"],
         "settle": ["x", "--not-sent"],
         "send": ["+14155552323", "hello"],
+        "backup": ["x"],
     }.get(command, [])
     ended = subprocess.run(
         [sys.executable, "-c", script, command, *words],
