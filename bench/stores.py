@@ -52,10 +52,10 @@ _TALLIES = (
 )
 
 
-def make(path: Path, count: int) -> None:
+def make(path: Path, count: int, *, still_open: int = OPEN) -> None:
     """Make a store of *count* messages at *path*, where there is none yet."""
     from_us = time.time_ns() // 1_000 - _SPAN_US
-    terms = {"count": count, "open": OPEN, "from": from_us, "step": _SPAN_US // count}
+    terms = {"count": count, "open": still_open, "from": from_us, "step": _SPAN_US // count}
     with closing(connect_writer(path)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("BEGIN IMMEDIATE")

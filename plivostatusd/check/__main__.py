@@ -116,20 +116,13 @@ def _judged(measure: Measure, options: Namespace) -> Verdict:
 
 
 def _export(questions: Questions, options: Namespace) -> Verdict:
+    """Write the file, whether the daemon answers or not."""
     try:
-        metrics: bytes | None = None
-        trouble: CtlError | None = None
-        try:
-            metrics = questions.metrics_text()
-        except CtlError as error:
-            trouble = error
-        textfile.write(options.textfile, metrics)
-    except TimeoutError:
+        metrics = questions.metrics_text()
+    except CtlError:
+        textfile.write(options.textfile, None)
         raise
-    except OSError as error:
-        return Verdict(UNKNOWN, f"{options.textfile} cannot be written: {error.strerror}")
-    if trouble is not None:
-        raise trouble
+    textfile.write(options.textfile, metrics)
     return Verdict(OK, f"metrics written to {options.textfile}")
 
 

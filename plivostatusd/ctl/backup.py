@@ -11,10 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.client
-import os
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,13 +19,13 @@ from plivostatusd.ctl.by_hand import download
 from plivostatusd.ctl.context import Run
 from plivostatusd.ctl.errors import DONE, AnswerLost, CtlError, UsageError
 from plivostatusd.ctl.progress import Progress, progress
+from plivostatusd.ctl.replacing import Write, replacing
 
 WORDS = "FILE"
 TIMEOUT_S = 6 * 3600.0
 """The daemon copies and checks before it answers; on a Unix socket its end is noticed at once."""
 _CHUNK_BYTES = 256 * 1024
 _MIB = 1024 * 1024
-Write = Callable[[bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ def run(run: Run) -> int:
     run.options.words_again = [str(file)]
     with progress(as_json=run.output.as_json) as shown:
         shown.show("waiting for the daemon's copy")
-        with download(run, "/backup", TIMEOUT_S) as response, _beside(file) as write:
+        with download(run, "/backup", TIMEOUT_S) as response, replacing(file) as write:
             announced = _announced(response)
             _receive(response, write, announced, shown)
     if run.output.as_json:
@@ -96,48 +93,3 @@ def _receive(
         raise AnswerLost(
             f"the copy was cut off after {size} of {announced.size} bytes: is the daemon stopping?"
         )
-
-
-@contextmanager
-def _beside(file: Path) -> Iterator[Write]:
-    """Write into a new file, which takes the place of *file*, on disk, if the block ends well."""
-    made = file.with_name(f".{file.name}.{os.urandom(4).hex()}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    with _writing(file):
-        descriptor = os.open(made, flags, 0o600)
-    try:
-        yield lambda chunk: _write(descriptor, chunk, file)
-        with _writing(file):
-            os.fsync(descriptor)
-            made.replace(file)
-            _sync(file.parent)
-    except BaseException:
-        with suppress(OSError):
-            made.unlink()
-        raise
-    finally:
-        os.close(descriptor)
-
-
-def _write(descriptor: int, chunk: bytes, file: Path) -> None:
-    left = memoryview(chunk)
-    with _writing(file):
-        while left:
-            left = left[os.write(descriptor, left) :]
-
-
-@contextmanager
-def _writing(file: Path) -> Iterator[None]:
-    """Name an error of ours for what it is: around it, any is taken for the connection's."""
-    try:
-        yield
-    except OSError as error:
-        raise CtlError(f"{file} cannot be written: {error.strerror}") from error
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

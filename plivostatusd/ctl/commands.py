@@ -30,6 +30,8 @@ SUMMARIES = {
     "settle": "say what became of a send whose outcome is unknown",
     "reconcile": "ask Plivo's API now what became of messages",
     "rebuild": "fold history again, and say what differs",
+    "replay": "emit stored events again, in order, at a pace",
+    "export": "every message with its history, a line of JSON each",
     "backup": "copy the whole store into a file, while the daemon runs",
     "simulate": "serve Plivo's API on loopback, to try things out",
 }

@@ -18,7 +18,7 @@ from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.store.handle import damage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from plivostatusd.domain.errors import StoreDamaged
@@ -193,6 +193,54 @@ class Reader:
             " WHERE e.row > ? ORDER BY e.row LIMIT ?",
             (cursor, limit),
         )
+
+    async def first_event_since(self, since_us: int) -> int:
+        """
+        Name the first event received at *since_us* or later; all that are, are it or come after.
+
+        Events are numbered as they were committed, which is nearly in the order of their receipt:
+        it is found by halving, and then among the `EXAMINED_MAX` before it.
+        """
+        oldest, newest = await self.event_bounds()
+        low, high = oldest, newest + 1
+        while low < high:
+            middle = (low + high) // 2
+            found = await self._one(
+                "SELECT row, received_at FROM events WHERE row >= ? ORDER BY row LIMIT 1", (middle,)
+            )
+            if found is None or found["received_at"] >= since_us:
+                high = middle
+            else:
+                low = found["row"] + 1
+        earlier = await self._one(
+            "SELECT row FROM events WHERE row >= ? AND row < ? AND received_at >= ?"
+            " ORDER BY row LIMIT 1",
+            (low - EXAMINED_MAX, low, since_us),
+        )
+        return earlier["row"] if earlier else low
+
+    async def messages_between(
+        self, after: tuple[int, int], until_us: int, limit: int
+    ) -> list[Record]:
+        """Give messages made before *until_us*, oldest first, behind the key *after*."""
+        return await self._all(
+            "SELECT * FROM messages INDEXED BY messages_by_time"
+            " WHERE (created_at, row) > (?, ?) AND created_at < ?"
+            " ORDER BY created_at, row LIMIT ?",
+            (*after, until_us, limit),
+        )
+
+    async def events_of_all(self, rows: Sequence[int]) -> dict[int, list[Record]]:
+        """Give the events of several messages, each one's in commit order."""
+        found = await self._all(
+            f"SELECT {_EVENT}, e.message, e.message_uuid FROM events e"  # noqa: S608 - columns of ours
+            f" WHERE e.message IN ({', '.join('?' * len(rows))}) ORDER BY e.message, e.row",
+            tuple(rows),
+        )
+        events: dict[int, list[Record]] = {row: [] for row in rows}
+        for record in found:
+            events[record["message"]].append(record)
+        return events
 
     async def tallies(self) -> dict[str, int]:
         """Count messages by status, and the outbox by state (`outbox.pending` and so on)."""

@@ -6,6 +6,7 @@ from tornado.web import Application
 
 from plivostatusd.web.backup import BackupHandler
 from plivostatusd.web.events import EventsHandler
+from plivostatusd.web.export import ExportHandler
 from plivostatusd.web.handler import Nowhere, Services
 from plivostatusd.web.messages import CancelHandler, MessageHandler, MessagesHandler
 from plivostatusd.web.operations import (
@@ -17,6 +18,7 @@ from plivostatusd.web.operations import (
 )
 from plivostatusd.web.rebuild import RebuildHandler
 from plivostatusd.web.reconcile import ReconcileHandler
+from plivostatusd.web.replay import ReplayHandler
 from plivostatusd.web.sends import SendHandler
 from plivostatusd.web.settle import SettleHandler
 
@@ -35,6 +37,8 @@ def application(services: Services) -> Application:
             (r"/reconcile", ReconcileHandler),
             (r"/rebuild", RebuildHandler),
             (r"/backup", BackupHandler),
+            (r"/export", ExportHandler),
+            (r"/replay", ReplayHandler),
             (r"/health", HealthHandler),
             (r"/ready", ReadyHandler),
             (r"/metrics", MetricsHandler),

@@ -77,7 +77,7 @@ def in_it(backup: Path) -> set[str]:
 
 async def test_there_and_back(tmp_path: Path) -> None:
     """A backup under load refuses and spools no callback, holds all that was answered, and fits."""
-    make(tmp_path / "status.db", MESSAGES)
+    make(tmp_path / "status.db", MESSAGES, still_open=0)
     backup = tmp_path / "backups" / "plivostatusd.db"
     backup.parent.mkdir()
     backup.write_text("an older one")
@@ -115,7 +115,7 @@ async def test_there_and_back(tmp_path: Path) -> None:
 
 async def test_a_daemon_that_dies(tmp_path: Path) -> None:
     """A daemon that is killed leaves the older file as it was, and its next start no rubbish."""
-    make(tmp_path / "status.db", MESSAGES)
+    make(tmp_path / "status.db", MESSAGES, still_open=0)
     backup = tmp_path / "plivostatusd.db"
     backup.write_text("an older one")
     async with running(tmp_path, reconcile={"after": "0"}) as (daemon, _):
@@ -134,7 +134,7 @@ async def test_a_daemon_that_dies(tmp_path: Path) -> None:
 
 async def test_a_client_that_goes_away(tmp_path: Path) -> None:
     """Ctrl-C leaves nothing behind, on either side, and the next backup is made at once."""
-    make(tmp_path / "status.db", MESSAGES)
+    make(tmp_path / "status.db", MESSAGES, still_open=0)
     backup = tmp_path / "plivostatusd.db"
     async with running(tmp_path, reconcile={"after": "0"}) as (daemon, _):
         process = await begin(daemon, "backup", str(backup))

@@ -105,7 +105,7 @@ def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call
     with serving("unix", tmp_path) as daemon:
         daemon.script.append(always(copy()))
         with monkeypatch.context() as patch:
-            patch.setattr(f"plivostatusd.ctl.backup.os.{call}", fail)
+            patch.setattr(f"plivostatusd.ctl.replacing.os.{call}", fail)
             ended = run("backup", *daemon.options, str(file))
     told = f"plivostatusctl: {file} cannot be written: No space left on device\n"
     assert (1, "", told) == (ended.status, ended.out, ended.err)
