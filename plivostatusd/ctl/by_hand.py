@@ -1,22 +1,24 @@
 """
 What an operator does by hand: served on the Unix socket alone, to root and the daemon's own user.
 
-Shared by `hold`, `release`, `cancel`, `settle`, `reconcile`, `rebuild`, `tokens` and `doctor`.
+Shared by `hold`, `release`, `cancel`, `settle`, `reconcile`, `rebuild`, `backup`, `replay`,
+`tokens` and `doctor`.
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from plivostatusd.ctl.client import GOOD, Reply, Request
 from plivostatusd.ctl.context import Run
-from plivostatusd.ctl.errors import AnswerLost, Refused
+from plivostatusd.ctl.streaming import TIMEOUT_S, documents
 from plivostatusd.ctl.target import configured_socket
 
-FOLLOW_TIMEOUT_S = 300.0
 _FORBIDDEN = 403
 _JSON = {"Content-Type": "application/json"}
 
@@ -49,29 +51,45 @@ def _checked(run: Run, reply: Reply) -> dict[str, Any]:
     return reply.checked(hint=f"Type: {_line(run)}")
 
 
+def ask(run: Run, path: str, query: Mapping[str, str | int]) -> dict[str, Any]:
+    """
+    POST to *path* with *query*, and return the daemon's answer.
+
+    Raises:
+        Refused: as `do`.
+    """
+    return _checked(run, run.client.ask(Request("POST", path, query, body=b"")))
+
+
 def follow(run: Run, path: str, document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """
     POST *document* to *path* and give the answer's documents as they come.
 
     Raises:
-        Refused: the daemon said no, at once or on the way.
-        AnswerLost: the answer ended before its last line.
+        Refused, AnswerLost: as `documents`.
     """
     body = json.dumps(document).encode()
-    request = Request("POST", path, body=body, headers=_JSON, timeout_s=FOLLOW_TIMEOUT_S)
-    with run.client.open(request) as (reply, lines):
+    request = Request("POST", path, body=body, headers=_JSON, timeout_s=TIMEOUT_S)
+    return documents(run.client, request, forbidden=f"Type: {_line(run)}")
+
+
+@contextmanager
+def download(run: Run, path: str, timeout_s: float) -> Iterator[http.client.HTTPResponse]:
+    """
+    POST to *path*, and give what is to be read then, for a block's length (`Client.download`).
+
+    Raises:
+        Refused: the daemon said no.
+    """
+    with run.client.download(Request("POST", path, body=b"", timeout_s=timeout_s)) as (
+        reply,
+        response,
+    ):
         if reply.status == _FORBIDDEN:
             reply.checked(hint=f"Type: {_line(run)}")
         if reply.status not in GOOD:
             run.client.checked(reply)
-        is_done = False
-        for line in lines:
-            if "error" in line:
-                raise Refused(int(line["error"].get("status", 500)), line["error"])
-            is_done = bool(line.get("done"))
-            yield line
-        if not is_done:
-            raise AnswerLost("the answer was cut off: is the daemon stopping?")
+        yield response
 
 
 def _line(run: Run) -> str:

@@ -34,6 +34,9 @@ SUMMARIES = {
     "rebuild": "fold history again, and say what differs",
     "prove": "everything known of a message, as evidence to hand on",
     "explain": "what an error code of Plivo's means, and what to do",
+    "replay": "emit stored events again, in order, at a pace",
+    "export": "every message with its history, a line of JSON each",
+    "backup": "copy the whole store into a file, while the daemon runs",
     "simulate": "serve Plivo's API on loopback, to try things out",
 }
 

@@ -27,6 +27,7 @@ from plivostatusd.daemon import condition, terms
 from plivostatusd.daemon.doors import Doors
 from plivostatusd.daemon.watch import Watch
 from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavailable, StoryEnded
+from plivostatusd.flows.backup import Backup
 from plivostatusd.flows.evidence import Evidence
 from plivostatusd.flows.front_door import FrontDoor
 from plivostatusd.flows.ingest import Ingest
@@ -43,7 +44,7 @@ from plivostatusd.host.lock import DirectoryLock
 from plivostatusd.host.reload_note import ReloadNote
 from plivostatusd.log import configure, get_logger
 from plivostatusd.plivo.api import PlivoApi
-from plivostatusd.store import database
+from plivostatusd.store import backup, database
 from plivostatusd.store.handle import Handle, repair
 from plivostatusd.store.inspection import inspect
 from plivostatusd.store.keep import Keep
@@ -138,6 +139,8 @@ class Daemon:
         if sentence := refuse_network(path):
             raise StartRefused(sentence, command=f"df -T {path.parent}")
         stack.enter_context(DirectoryLock(path.parent))
+        with suppress(OSError):  # what is left of a backup takes room, and no more
+            backup.clear(path)
 
     def _begin(self, story: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Begin what is to go on until the end; should it end before, so does everything."""
@@ -247,6 +250,8 @@ class Daemon:
         try:
             self._past = await self._pulse.begin()
             await self._reconcile.begin()
+            if last_us := await self._services.reader.last_callback_us():
+                self._metrics.last_callback_was(last_us)
             await self._outbox.start(doubt=terms.doubt(self._config, self._past))
         except StoreUnavailable:
             return False  # the writer has said so
@@ -282,6 +287,7 @@ class Daemon:
                 now_us=self._clock.wall_us,
             ),
             stats=Stats(config.store.path, condemn=writer.condemn),
+            backup=Backup(config.store.path, writer),
             reader=reader,
             writer=writer,
             keep=keep,

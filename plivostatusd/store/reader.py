@@ -18,7 +18,7 @@ from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.store.handle import damage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from plivostatusd.domain.errors import StoreDamaged
@@ -208,26 +208,6 @@ class Reader:
         newest = found["newest"] or 0
         return found["oldest"] or newest + 1, newest
 
-    async def last_event_before(self, since_us: int) -> int:
-        """
-        Give the event behind which those received since *since_us* stand.
-
-        Found by halving, as events stand in the order of their commits. Where the wall clock was
-        set back, or the spool was drained, one that is older may follow.
-        """
-        low, newest = await self.event_bounds()
-        high = newest + 1
-        while low < high:
-            middle = (low + high) // 2
-            found = await self._one(
-                "SELECT row, received_at FROM events WHERE row >= ? ORDER BY row LIMIT 1", (middle,)
-            )
-            if found is None or found["received_at"] >= since_us:
-                high = middle
-            else:
-                low = found["row"] + 1
-        return low - 1
-
     async def events_after(self, cursor: int, limit: int) -> list[Record]:
         """Give the events written after *cursor*, in commit order, with their messages' names."""
         return await self._all(
@@ -238,6 +218,54 @@ class Reader:
             " WHERE e.row > ? ORDER BY e.row LIMIT ?",
             (cursor, limit),
         )
+
+    async def first_event_since(self, since_us: int) -> int:
+        """
+        Name the first event received at *since_us* or later; all that are, are it or come after.
+
+        Events are numbered as they were committed, which is nearly in the order of their receipt:
+        it is found by halving, and then among the `EXAMINED_MAX` before it.
+        """
+        oldest, newest = await self.event_bounds()
+        low, high = oldest, newest + 1
+        while low < high:
+            middle = (low + high) // 2
+            found = await self._one(
+                "SELECT row, received_at FROM events WHERE row >= ? ORDER BY row LIMIT 1", (middle,)
+            )
+            if found is None or found["received_at"] >= since_us:
+                high = middle
+            else:
+                low = found["row"] + 1
+        earlier = await self._one(
+            "SELECT row FROM events WHERE row >= ? AND row < ? AND received_at >= ?"
+            " ORDER BY row LIMIT 1",
+            (low - EXAMINED_MAX, low, since_us),
+        )
+        return earlier["row"] if earlier else low
+
+    async def messages_between(
+        self, after: tuple[int, int], until_us: int, limit: int
+    ) -> list[Record]:
+        """Give messages made before *until_us*, oldest first, behind the key *after*."""
+        return await self._all(
+            "SELECT * FROM messages INDEXED BY messages_by_time"
+            " WHERE (created_at, row) > (?, ?) AND created_at < ?"
+            " ORDER BY created_at, row LIMIT ?",
+            (*after, until_us, limit),
+        )
+
+    async def events_of_all(self, rows: Sequence[int]) -> dict[int, list[Record]]:
+        """Give the events of several messages, each one's in commit order."""
+        found = await self._all(
+            f"SELECT {_EVENT}, e.message, e.message_uuid FROM events e"  # noqa: S608 - columns of ours
+            f" WHERE e.message IN ({', '.join('?' * len(rows))}) ORDER BY e.message, e.row",
+            tuple(rows),
+        )
+        events: dict[int, list[Record]] = {row: [] for row in rows}
+        for record in found:
+            events[record["message"]].append(record)
+        return events
 
     async def tallies(self) -> dict[str, int]:
         """Count messages by status, and the outbox by state (`outbox.pending` and so on)."""
@@ -253,6 +281,15 @@ class Reader:
     async def token_uses(self) -> list[Record]:
         """Give when each token verified callbacks last."""
         return await self._all("SELECT key, v3_at, v2_at FROM token_uses")
+
+    async def last_callback_us(self) -> int | None:
+        """When the last callback came; None if it is not among the newest `EXAMINED_MAX` events."""
+        found = await self._one(
+            "SELECT received_at FROM events WHERE source = 'callback'"
+            " AND row > (SELECT max(row) FROM events) - ? ORDER BY row DESC LIMIT 1",
+            (EXAMINED_MAX,),
+        )
+        return found["received_at"] if found else None
 
     async def oldest_open_us(self) -> int | None:
         """When the oldest message that is not final was made; None when all are."""

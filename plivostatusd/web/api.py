@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tornado.web import Application
 
+from plivostatusd.web.backup import BackupHandler
 from plivostatusd.web.doctor import (
     DoctorHandler,
     DoctorRefusedHandler,
@@ -13,6 +14,7 @@ from plivostatusd.web.doctor import (
 )
 from plivostatusd.web.events import EventsHandler
 from plivostatusd.web.evidence import EvidenceHandler
+from plivostatusd.web.export import ExportHandler
 from plivostatusd.web.handler import Nowhere, Services
 from plivostatusd.web.messages import CancelHandler, MessageHandler, MessagesHandler
 from plivostatusd.web.operations import (
@@ -23,6 +25,7 @@ from plivostatusd.web.operations import (
 )
 from plivostatusd.web.rebuild import RebuildHandler
 from plivostatusd.web.reconcile import ReconcileHandler
+from plivostatusd.web.replay import ReplayHandler
 from plivostatusd.web.sends import SendHandler
 from plivostatusd.web.settle import SettleHandler
 from plivostatusd.web.stats import StatsHandler
@@ -47,6 +50,9 @@ def application(services: Services) -> Application:
             (r"/doctor/store", DoctorStoreHandler),
             (r"/doctor/refused", DoctorRefusedHandler),
             (r"/doctor/probe", ProbeHandler),
+            (r"/backup", BackupHandler),
+            (r"/export", ExportHandler),
+            (r"/replay", ReplayHandler),
             (r"/health", HealthHandler),
             (r"/ready", ReadyHandler),
             (r"/metrics", MetricsHandler),

@@ -43,31 +43,22 @@ class CursorGone(Refusal):
     hint = "Begin again without a cursor, or with after=end"
 
 
-class EventsHandler(LastingHandler):
-    """Follows the events."""
+class CursorHandler(LastingHandler):
+    """What whoever goes along the events has in common: `_generation` is the store's."""
 
-    async def get(self) -> None:
-        """Give a page from the cursor on, or stream from there."""
-        query = self.query(*_NAMES)
-        limit = count(query, "limit", _PAGE, PAGE_MAX, least=0)
-        wait_s = seconds(query, "wait", 0.0, WAIT_S_MAX)
-        after = self.request.headers.get("Last-Event-ID") or query.get("after")
+    async def _enter(self) -> None:
         self._generation = await self.services.reader.generation()
-        since_us = instant(query, "since") if after is None else None
-        cursor = await self._start(after, since_us)
-        if "text/event-stream" in self.request.headers.get("Accept", ""):
-            with self.services.followers.one_more():
-                await self._stream(cursor)
-        elif wait_s and limit:
-            with self.services.followers.one_more():
-                await self._page(cursor, limit, wait_s)
-        else:
-            await self._page(cursor, limit, 0.0)
+
+    def _spelled(self, cursor: int) -> str:
+        return f"{self._generation}-{cursor}"
+
+    def _shaped(self, found: list[Record]) -> list[dict[str, Any]]:
+        return [shapes.happening(record, self._generation) for record in found]
 
     async def _start(self, after: str | None, since_us: int | None = None) -> int:
         oldest, newest = await self.services.reader.event_bounds()
         if after is None and since_us is not None:
-            return await self.services.reader.last_event_before(since_us)
+            return await self.services.reader.first_event_since(since_us) - 1
         if after is None:
             return oldest - 1
         if after == _END:
@@ -80,11 +71,32 @@ class EventsHandler(LastingHandler):
             raise CursorGone
         return cursor
 
+
+class EventsHandler(CursorHandler):
+    """Follows the events."""
+
+    async def get(self) -> None:
+        """Give a page from the cursor on, or stream from there."""
+        query = self.query(*_NAMES)
+        limit = count(query, "limit", _PAGE, PAGE_MAX, least=0)
+        wait_s = seconds(query, "wait", 0.0, WAIT_S_MAX)
+        after = self.request.headers.get("Last-Event-ID") or query.get("after")
+        await self._enter()
+        since_us = instant(query, "since") if after is None else None
+        cursor = await self._start(after, since_us)
+        if "text/event-stream" in self.request.headers.get("Accept", ""):
+            with self.services.followers.one_more():
+                await self._stream(cursor)
+        elif wait_s and limit:
+            with self.services.followers.one_more():
+                await self._page(cursor, limit, wait_s)
+        else:
+            await self._page(cursor, limit, 0.0)
+
     async def _page(self, cursor: int, limit: int, wait_s: float) -> None:
         found = await self._next(cursor, limit, wait_s) if limit else []
         last = found[-1]["cursor"] if found else cursor
-        shaped = [shapes.happening(record, self._generation) for record in found]
-        self.reply({"events": shaped, "next": f"{self._generation}-{last}"})
+        self.reply({"events": self._shaped(found), "next": self._spelled(last)})
 
     async def _next(self, cursor: int, limit: int, within_s: float) -> list[Record]:
         """Give what follows *cursor*; when nothing does, wait for it, *within_s* at most."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from plivostatusd.flows.backup import Backup
     from plivostatusd.flows.evidence import Evidence
     from plivostatusd.flows.front_door import FrontDoor
     from plivostatusd.flows.outbox import Outbox
@@ -76,6 +77,7 @@ class Services:
     rebuild: Rebuild
     stats: Stats
     evidence: Evidence
+    backup: Backup
     reader: Reader
     writer: Writer
     keep: Keep

@@ -41,7 +41,7 @@ def offered(tmp_path: Path, *words: str) -> list[str]:
 
 def test_commands(tmp_path: Path) -> None:
     """The first word of plivostatusctl is one of its commands."""
-    assert offered(tmp_path, CTL, "re") == ["release", "reconcile", "rebuild"]
+    assert offered(tmp_path, CTL, "re") == ["release", "reconcile", "rebuild", "replay"]
 
 
 def test_options_of_a_command(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ import subprocess
 import pytest
 
 from deb import manual
-from plivostatusd import __main__ as daemon
+from plivostatusd.check.measures import MEASURES
 from plivostatusd.config import SETTINGS
 from plivostatusd.ctl import options as ctl
 from plivostatusd.ctl.commands import SUMMARIES
 from tests.package.built import ROOT
 
-PAGES = ("plivostatusctl.1", "plivostatusd.conf.5", "plivostatusd.8")
+PAGES = ("check_plivostatus.1", "plivostatusctl.1", "plivostatusd.conf.5", "plivostatusd.8")
 
 
 def shown(name: str) -> str:
@@ -59,13 +59,13 @@ def test_every_setting() -> None:
         assert not row.default or f"Default: {row.default}." in text, row.name
 
 
-@pytest.mark.parametrize("name", ["plivostatusd.8", "plivostatusctl.1"])
+@pytest.mark.parametrize("name", ["plivostatusd.8", "plivostatusctl.1", "check_plivostatus.1"])
 def test_every_option(name: str) -> None:
     """Each page of a program has every option of it, with its explanation."""
-    parser = daemon.parser() if name == "plivostatusd.8" else ctl.common_parser(version="")
     text = shown(name)
-    for action in manual.arguments(parser):
-        assert re.search(rf"^ +{re.escape(action.option_strings[-1])}\b", text, re.MULTILINE)
+    for action in manual.arguments(manual.parser_of(name)):
+        spelled = re.escape(", ".join(action.option_strings))
+        assert re.search(rf"^ +{spelled}\b", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
@@ -79,6 +79,13 @@ def test_every_command(name: str) -> None:
     for action in manual.arguments(parser):
         if action.option_strings and action.option_strings[-1] not in common:
             assert re.search(rf"^ {{7}}.*{action.option_strings[-1]}\b", said[1], re.MULTILINE)
+
+
+def test_every_check() -> None:
+    """check_plivostatus(1) explains whatever --check takes."""
+    text = shown("check_plivostatus.1")
+    for name in MEASURES:
+        assert re.search(rf"^ {{7}}{name}\n {{11}}\w", text, re.MULTILINE), name
 
 
 def test_escapes() -> None:

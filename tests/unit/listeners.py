@@ -25,6 +25,7 @@ from plivostatusd.config.address import Address
 from plivostatusd.domain.secret import Secret
 from plivostatusd.domain.signature import Key, Verifier
 from plivostatusd.domain.statuses import Trust
+from plivostatusd.flows.backup import Backup
 from plivostatusd.flows.evidence import Evidence
 from plivostatusd.flows.front_door import FrontDoor
 from plivostatusd.flows.front_door import Terms as FrontDoorTerms
@@ -144,6 +145,7 @@ class Listeners:
                 self.reader, lambda: self.ingest.verifier, self.reconcile.look, now_us=now_us
             ),
             stats=Stats(self.store_path, condemn=self.writer.condemn),
+            backup=Backup(self.store_path, self.writer),
             reader=self.reader,
             writer=self.writer,
             keep=self.keep,

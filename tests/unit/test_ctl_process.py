@@ -50,6 +50,7 @@ def test_imports_nothing_heavy(command: str) -> None:
         "settle": ["x", "--not-sent"],
         "send": ["+14155552323", "hello"],
         "explain": ["30"],
+        "backup": ["x"],
     }.get(command, [])
     ended = subprocess.run(
         [sys.executable, "-c", script, command, *words],

@@ -14,7 +14,7 @@ import pytest
 from plivostatusd.domain.errors import StoreDamaged, StoreUnavailable
 from plivostatusd.store import reader as reading
 from plivostatusd.store.reader import Filter, Reader
-from tests.unit.store_place import START_US, Place, arrival, opened, submission, uuid
+from tests.unit.store_place import SECOND_US, START_US, Place, arrival, opened, submission, uuid
 
 ALICE, BOB, CAROL = "+14155550001", "+14155550002", "+14155550003"
 
@@ -134,9 +134,12 @@ async def test_nothing_else_scans(tmp_path: Path) -> None:
         await watched.generation()
         await watched.event_bounds()
         await watched.events_after(3, 10)
-        await watched.last_event_before(START_US)
         await watched.tallies()
         await watched.oldest_open_us()
+        await watched.last_callback_us()
+        await watched.first_event_since(START_US)
+        await watched.messages_between((START_US, 0), START_US + 5, 10)
+        await watched.events_of_all([1, 2])
         await watched.close()
         assert set() == scans(plans_of(place.path, watched.asked))
 
@@ -231,14 +234,14 @@ async def test_events_in_commit_order(tmp_path: Path) -> None:
 async def test_an_event_by_its_time(tmp_path: Path) -> None:
     """Where events of a time begin is found, whichever are gone, before, behind and between."""
     async with opened(tmp_path) as place:
-        assert 0 == await place.reader.last_event_before(START_US)
+        assert 1 == await place.reader.first_event_since(START_US)
         for number in range(20):
             at_us = START_US + number // 2 * 10
             await place.take_in(arrival(status=None, received_us=at_us))
         gone = "DELETE FROM events WHERE row IN (1, 2, 7, 8, 9, 20)"
         await place.writer.submit(lambda tx: tx.execute(gone))
         for since in range(-5, 105, 5):
-            place_of = await place.reader.last_event_before(START_US + since)
+            place_of = await place.reader.first_event_since(START_US + since) - 1
             following = await place.reader.events_after(place_of, 100)
             wanted = "SELECT row FROM events WHERE received_at >= ? ORDER BY row"
             assert place.rows(wanted, START_US + since) == [each["cursor"] for each in following]
@@ -268,6 +271,46 @@ async def test_nothing_is_open(tmp_path: Path) -> None:
     async with opened(tmp_path) as place:
         await place.record(message_uuid=uuid(1), status="delivered")
         assert await place.reader.oldest_open_us() is None
+
+
+async def test_the_last_callback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest callback is found among so many of the newest events, and not further back."""
+    async with opened(tmp_path) as place:
+        assert await place.reader.last_callback_us() is None
+        place.clock.pass_(5)
+        await place.record(message_uuid=uuid(1))
+        for _ in range(3):
+            await place.accept(submission())
+        assert place.clock() == await place.reader.last_callback_us()
+        monkeypatch.setattr(reading, "EXAMINED_MAX", 3)
+        assert await place.reader.last_callback_us() is None
+
+
+async def test_the_first_event_since(tmp_path: Path) -> None:
+    """It is the first of all that were received then or later, though some were committed late."""
+    async with opened(tmp_path) as place:
+        assert 1 == await place.reader.first_event_since(START_US)
+        offsets = [0, 10, 20, 30, 25, 26, 40, 5, 50, 60, 45, 70]  # seconds, in the order of commits
+        for number, offset in enumerate(offsets):
+            place.clock.us = START_US + offset * SECOND_US
+            await place.record(message_uuid=uuid(number), status="sent")
+        for since in range(-1, 72):
+            rows = [row for row, offset in enumerate(offsets, start=1) if offset >= since]
+            wanted = rows[0] if rows else len(offsets) + 1
+            assert wanted == await place.reader.first_event_since(START_US + since * SECOND_US), (
+                since
+            )
+
+
+async def test_the_first_event_since_among_gaps(tmp_path: Path) -> None:
+    """Numbers that are not there any more are no end."""
+    async with opened(tmp_path) as place:
+        for number in range(20):
+            place.clock.us = START_US + number
+            await place.record(message_uuid=None)
+        await place.writer.submit(lambda tx: tx.execute("DELETE FROM events WHERE row > 15"))
+        assert 16 == await place.reader.first_event_since(START_US + 15)
+        assert 11 == await place.reader.first_event_since(START_US + 10)
 
 
 async def test_a_store_that_cannot_be_read(tmp_path: Path) -> None:
