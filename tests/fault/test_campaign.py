@@ -33,6 +33,7 @@ ANNOUNCED = (
 )
 
 
+@pytest.mark.takes(90)
 @pytest.mark.timeout(SECONDS_MAX + 30)
 @pytest.mark.gen_test(timeout=SECONDS_MAX)
 async def test_campaign(
