@@ -47,7 +47,7 @@ check:
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy
-	$(RUN) pytest -q $(FAST_TESTS)
+	$(RUN) pytest -q -n auto $(FAST_TESTS)
 
 # ROUNDS=... how often, SEED=... the same again.
 soak:
