@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -352,7 +353,7 @@ async def test_what_was_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ((_, fix),) = named(checks)
         front.daemon.settings["callbacks"]["public_url"] = fix.partition(" = ")[2]
         front.daemon.write_config()
-        front.daemon.signal(1)
+        front.daemon.signal(signal.SIGHUP)
         await front.daemon.line("config_reloaded")
         assert 200 == await front.call(signed, "/plivo/status")
         status, checks = await front.doctor()
@@ -372,6 +373,19 @@ async def test_without_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert down["fix"].startswith("systemctl start plivostatusd")
     looked = {"configuration", "secret files", "credentials", "clock", "nginx", "nginx path"}
     assert {"ok"} == {worst[name] for name in looked}
+
+
+async def test_a_daemon_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that takes connections and says nothing is a fault, and keeps nobody waiting."""
+    async with standing(tmp_path, monkeypatch) as front:
+        front.daemon.signal(signal.SIGSTOP)
+        began_s = time.monotonic()
+        status, checks = await front.doctor()
+        assert time.monotonic() - began_s < DOCTOR_S_MAX
+        front.daemon.signal(signal.SIGCONT)
+    worst = states(checks)
+    assert (1, "fault") == (status, worst["daemon"])
+    assert {"ok"} == {worst[name] for name in ("configuration", "credentials", "nginx path")}
 
 
 async def test_without_nginx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

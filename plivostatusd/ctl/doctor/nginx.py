@@ -156,8 +156,11 @@ def _taken_away(way: _Way) -> Iterator[Check]:
             yield _PATH.fault(
                 f"{name} at {found.place} keeps Plivo out", f"remove it: {found.place}"
             )
+    allowed = site.all_in_force(way.blocks, "allow")
     for each in site.all_in_force(way.blocks, "deny"):
-        if each.words[:1] == ["all"]:
+        if each.words[:1] == ["all"] and allowed:
+            yield _PATH.warning(f"{allowed[0].place} lets some addresses in: are they Plivo's?")
+        elif each.words[:1] == ["all"]:
             yield _PATH.fault(
                 f"deny all at {each.place} keeps Plivo out", f"remove it: {each.place}"
             )
@@ -180,8 +183,9 @@ def _same(address: str, listen: str) -> bool:
     host, _, port = address.rpartition(":")
     ours, _, our_port = listen.rpartition(":")
     here = {"127.0.0.1", "localhost", "[::1]"}
-    any_ = {"0.0.0.0", "[::]"}  # noqa: S104 - recognised here, not bound
-    return port == our_port and (host in here and ours in here | any_)
+    all_ = {"0.0.0.0", "[::]"}  # noqa: S104 - recognised here, not bound
+    is_one = "localhost" in {host, ours} and {host, ours} <= here
+    return port == our_port and (is_one or (host in here and ours in all_))
 
 
 # The body, and what else is open

@@ -41,7 +41,7 @@ def check(scene: Scene) -> Iterator[Check]:
     """Explain what is kept."""
     if not scene.told:
         yield _SAY.warning(
-            "refused ones are not looked at: the daemon keeps them, and does not answer"
+            "refused ones are not looked at: the daemon keeps them, and does not tell"
         )
         return
     told, tokens = scene.asked("/doctor/refused"), scene.asked("/tokens")
