@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -360,6 +361,30 @@ async def test_what_was_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert ["mended"] == [mistake for mistake, _ in named(checks)]
     assert "ok" == states(checks)["callbacks"]
     assert status == int("fault" in states(checks).values())
+
+
+async def test_the_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which token verified when is known to the moment, across a restart, and no token is shown."""
+    both = tmp_path / "two_tokens"
+    both.write_text(f"{AUTH_TOKEN}\n{OLD}\n")
+    both.chmod(0o600)
+    plivo = {"auth_token_file": str(both)}
+    async with standing(tmp_path, monkeypatch, settings={"plivo": plivo}) as front:
+        url = f"{front.url}/plivo/status"
+        assert 200 == await front.call(url, "/plivo/status", token=OLD)
+        _, before, _ = await front.ctl("--json", "tokens")
+        assert 200 == await front.call(url, "/plivo/status", token=[OLD, AUTH_TOKEN])
+        await front.daemon.stop()
+        await front.daemon.start()
+        _, after, _ = await front.ctl("--json", "tokens")
+    used = [
+        [each["last_used_at"] for each in json.loads(text)["tokens"]] for text in (before, after)
+    ]
+    assert used[0][0] is None
+    assert used[0][1] == used[1][1]
+    assert used[1][0] > used[1][1]
+    assert OLD not in before + after
+    assert AUTH_TOKEN not in before + after
 
 
 async def test_without_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

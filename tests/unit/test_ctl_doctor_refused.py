@@ -49,11 +49,11 @@ def test_none_refused(tmp_path: Path) -> None:
 def test_kinds_of_refusals(tmp_path: Path) -> None:
     """What is one mistake is one line, with how often it was met."""
     found = explained(
-        tmp_path, kept("http://sms.example.com"), kept("http://sms.example.com"), kept()
+        tmp_path, kept("http://sms.example.com"), kept("http://sms.example.com", age_s=9), kept()
     )
-    assert ["fault", "ok"] == [state for state, _ in found]
-    assert found[0][1].startswith("2 refused, the last at ")
-    assert found[0][1].endswith(f"-> [callbacks] public_url = http://sms.example.com, {URL}")
+    assert ["ok", "fault"] == [state for state, _ in found]  # the newest first
+    assert found[1][1].startswith("2 refused, the last at ")
+    assert found[1][1].endswith(f"-> [callbacks] public_url = http://sms.example.com, {URL}")
 
 
 def test_what_is_past(tmp_path: Path) -> None:
@@ -70,6 +70,27 @@ def test_what_is_not_proved(tmp_path: Path) -> None:
     """A stranger's signature is a warning, not a fault."""
     stranger = kept("https://elsewhere.example.net")
     assert "warning" == explained(tmp_path, stranger)[0][0]
+
+
+def test_a_stranger_hides_nothing(tmp_path: Path) -> None:
+    """Behind many that nobody can explain, one of Plivo's is found all the same."""
+    strangers = [kept(f"https://n{number}.example.net", signatures="v2") for number in range(60)]
+    found = explained(tmp_path, *strangers, kept("http://sms.example.com"))
+    assert any("scheme" in sentence for _, sentence in found)
+
+
+def test_no_time_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be looked into is counted, not passed over in silence."""
+    monkeypatch.setattr(refused, "WITHIN_S", -1.0)
+    ((state, found),) = explained(tmp_path, kept(), kept())
+    assert "warning" == state
+    assert found.startswith("2 more were refused")
+
+
+def test_two_mistakes_in_two_places(tmp_path: Path) -> None:
+    """What is wrong in two places takes a longer search, and gets it."""
+    found = explained(tmp_path, kept("http://www.sms.example.com:8080/webhook"))
+    assert "scheme+host+port+prefix" in found[0][1]
 
 
 def test_who_may_not_know(tmp_path: Path) -> None:
