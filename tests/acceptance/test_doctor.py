@@ -92,7 +92,7 @@ async def test_a_good_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     worst = states(checks)
     assert {"ok"} == {state for name, state in worst.items() if name not in ABOUT_THIS_HOST}
     assert 18 == len(worst)
-    assert text.splitlines()[-1].endswith("0 fault")
+    assert text.splitlines()[-1].endswith(" 0 faults")
     assert AUTH_TOKEN not in text
 
 

@@ -220,10 +220,17 @@ def test_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         patch.setattr(socket, "getaddrinfo", _addresses("10.0.0.1"))
         assert "the internet does not reach" in one(public_address.address, stage)[1]
         patch.setattr(socket, "getaddrinfo", _addresses("93.184.215.14"))
-        patch.setattr(public_address, "_connects", lambda _: True)
-        assert "ok" == one(public_address.address, stage)[0]
-        patch.setattr(public_address, "_connects", lambda _: False)
-        assert "warning" == one(public_address.address, stage)[0]
+        for takes, state in ((True, "ok"), (False, "warning"), (None, "warning")):
+            patch.setattr(public_address, "_connects", lambda *_, takes=takes: takes)
+            assert state == one(public_address.address, stage)[0]
+        both = _addresses("93.184.215.14", "2606:2800:21f:cb07::1")
+        patch.setattr(socket, "getaddrinfo", both)
+        for v6, state in ((True, "ok"), (None, "ok"), (False, "warning")):
+            patch.setattr(
+                public_address, "_connects", lambda each, _, v6=v6: v6 if ":" in each else True
+            )
+            assert state == one(public_address.address, stage)[0]
+        assert "2606:2800:21f:cb07::1 refuses" in one(public_address.address, stage)[1]
     nowhere = Stage(settings(tmp_path), told(public_urls=["https://host.invalid"]))
     state, found = one(public_address.address, nowhere)
     assert ("fault", True) == (state, found.endswith("-> getent ahosts host.invalid"))
