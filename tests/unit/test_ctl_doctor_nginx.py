@@ -237,6 +237,14 @@ GOOD = {
         "",
         server("location /plivo/ { proxy_pass http://127.0.0.1:8787/plivo/; }"),
     ),
+    "a file first": (
+        "",
+        server(
+            "location /plivo/ { try_files $uri @app; }",
+            f"location @app {{ {PASS.partition('{ ')[2]}",
+            name="sms.example.com",
+        ),
+    ),
     "a larger limit": ("client_max_body_size 0;", server(PASS)),
     "a rewrite of other paths": ("", server("rewrite ^/old /new;", PASS)),
     "guards that are off": ("auth_basic off;", server(PASS)),
@@ -296,6 +304,7 @@ BAD = {
         server("location /plivo/ { return 404; proxy_pass http://127.0.0.1:8787; }"),
         "return at",
     ),
+    "an answer to everything": (server("return 301 https://x;", PASS), "return at"),
     "no headers": (server("proxy_pass_request_headers off;", PASS), "proxy_pass_request_headers"),
     "no nonce": (
         server('proxy_set_header X-Plivo-Signature-V3-Nonce "";', PASS),

@@ -151,7 +151,7 @@ def _path_faults(way: _Way) -> Iterator[Check]:
 def _taken_away(way: _Way) -> Iterator[Check]:
     """Look for what keeps a request, or what it is signed by, from going on."""
     for name in ("auth_basic", "return"):
-        found = site.in_force(way.blocks[-1:] if name == "return" else way.blocks, name)
+        found = site.in_force(way.blocks[1:] if name == "return" else way.blocks, name)
         if found is not None and found.words[:1] != ["off"]:
             yield _PATH.fault(
                 f"{name} at {found.place} keeps Plivo out", f"remove it: {found.place}"
@@ -245,7 +245,7 @@ def _one(
             )
     elif any(_same(address, listen) for address in addresses for listen in listens):
         pattern = location.words[-1] if location.words else ""
-        if "/plivo" not in pattern:
+        if "/plivo" not in pattern and not pattern.startswith("@"):
             yield _EXPOSED.warning(
                 f"{location.place} passes more than /plivo/ to the daemon",
                 "in Nginx: location /plivo/ in place of it",

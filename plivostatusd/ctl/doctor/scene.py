@@ -97,10 +97,14 @@ class Scene:
         return tuple(self.told.get("callbacks_listen") or listed)
 
     def _load(self) -> Loaded | ConfigError:
-        try:
-            return load(self.config_path, self.environ, testing=True)
-        except ConfigError as error:
-            return error
+        """Read it as the daemon did; where its credentials cannot be seen, as `-t` does."""
+        errors = []
+        for environ in (self.environ, dict(self.run.environ)):
+            try:
+                return load(self.config_path, environ, testing=True)
+            except ConfigError as error:
+                errors.append(error)
+        return errors[0]
 
     def _ask_plivo(self) -> plivo.Answer:
         config = self.config
