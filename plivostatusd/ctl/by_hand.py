@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from plivostatusd.ctl.client import GOOD, Reply, Request
+from plivostatusd.ctl.client import ANSWER_TIMEOUT_S, GOOD, Reply, Request
 from plivostatusd.ctl.context import Run
 from plivostatusd.ctl.streaming import TIMEOUT_S, documents
 from plivostatusd.ctl.target import configured_socket
@@ -35,14 +35,14 @@ def do(run: Run, path: str, document: dict[str, Any] | None = None) -> dict[str,
     return _checked(run, run.client.ask(Request("POST", path, body=body, headers=headers)))
 
 
-def look(run: Run, path: str) -> dict[str, Any]:
+def look(run: Run, path: str, *, timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any]:
     """
     GET *path*, which is for operators, and return the daemon's answer.
 
     Raises:
         Refused: as `do`.
     """
-    return _checked(run, run.client.ask(Request("GET", path)))
+    return _checked(run, run.client.ask(Request("GET", path, timeout_s=timeout_s)))
 
 
 def _checked(run: Run, reply: Reply) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class DoctorHandler(ReadyHandler):
                 "pid": os.getpid(),
                 "uid": os.geteuid(),
                 "privileges": _privileges(),
-                "config": str(knows.config_path),
+                "config": str(knows.config_path.absolute()),
                 "config_good": services.metrics.last_reload_was_good,
                 "public_urls": knows.public_urls,
                 "callbacks_listen": knows.listens,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -90,7 +92,7 @@ async def test_a_good_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     worst = states(checks)
     assert {"ok"} == {state for name, state in worst.items() if name not in ABOUT_THIS_HOST}
     assert 18 == len(worst)
-    assert text.splitlines()[-1].endswith("0 fault")
+    assert text.splitlines()[-1].endswith(" 0 faults")
     assert AUTH_TOKEN not in text
 
 
@@ -352,13 +354,37 @@ async def test_what_was_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ((_, fix),) = named(checks)
         front.daemon.settings["callbacks"]["public_url"] = fix.partition(" = ")[2]
         front.daemon.write_config()
-        front.daemon.signal(1)
+        front.daemon.signal(signal.SIGHUP)
         await front.daemon.line("config_reloaded")
         assert 200 == await front.call(signed, "/plivo/status")
         status, checks = await front.doctor()
     assert ["mended"] == [mistake for mistake, _ in named(checks)]
     assert "ok" == states(checks)["callbacks"]
     assert status == int("fault" in states(checks).values())
+
+
+async def test_the_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which token verified when is known to the moment, across a restart, and no token is shown."""
+    both = tmp_path / "two_tokens"
+    both.write_text(f"{AUTH_TOKEN}\n{OLD}\n")
+    both.chmod(0o600)
+    plivo = {"auth_token_file": str(both)}
+    async with standing(tmp_path, monkeypatch, settings={"plivo": plivo}) as front:
+        url = f"{front.url}/plivo/status"
+        assert 200 == await front.call(url, "/plivo/status", token=OLD)
+        _, before, _ = await front.ctl("--json", "tokens")
+        assert 200 == await front.call(url, "/plivo/status", token=[OLD, AUTH_TOKEN])
+        await front.daemon.stop()
+        await front.daemon.start()
+        _, after, _ = await front.ctl("--json", "tokens")
+    used = [
+        [each["last_used_at"] for each in json.loads(text)["tokens"]] for text in (before, after)
+    ]
+    assert used[0][0] is None
+    assert used[0][1] == used[1][1]
+    assert used[1][0] > used[1][1]
+    assert OLD not in before + after
+    assert AUTH_TOKEN not in before + after
 
 
 async def test_without_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,6 +398,19 @@ async def test_without_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert down["fix"].startswith("systemctl start plivostatusd")
     looked = {"configuration", "secret files", "credentials", "clock", "nginx", "nginx path"}
     assert {"ok"} == {worst[name] for name in looked}
+
+
+async def test_a_daemon_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that takes connections and says nothing is a fault, and keeps nobody waiting."""
+    async with standing(tmp_path, monkeypatch) as front:
+        front.daemon.signal(signal.SIGSTOP)
+        began_s = time.monotonic()
+        status, checks = await front.doctor()
+        assert time.monotonic() - began_s < DOCTOR_S_MAX
+        front.daemon.signal(signal.SIGCONT)
+    worst = states(checks)
+    assert (1, "fault") == (status, worst["daemon"])
+    assert {"ok"} == {worst[name] for name in ("configuration", "credentials", "nginx path")}
 
 
 async def test_without_nginx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

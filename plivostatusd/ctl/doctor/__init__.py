@@ -12,7 +12,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 
 from plivostatusd.ctl.context import Run
-from plivostatusd.ctl.doctor.check import FAULT, Check
+from plivostatusd.ctl.doctor.check import FAULT, OK, Check
 from plivostatusd.ctl.errors import DONE, FAILED
 
 WORDS = ""
@@ -46,6 +46,9 @@ def _print(run: Run, checks: list[Check]) -> None:
     for check in checks:
         run.output.row(Check.COLUMNS, check.cells())
     states = [check.state for check in checks]
-    counts = [f"{states.count(state)} {state}" for state in Check.STATES]
     run.output.line("")
-    run.output.line(", ".join(counts))
+    run.output.line(", ".join(_counted(state, states.count(state)) for state in Check.STATES))
+
+
+def _counted(state: str, count: int) -> str:
+    return f"{count} {state}{'s' if count != 1 and state != OK else ''}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from plivostatusd.ctl.doctor.check import Check, Named
 from plivostatusd.ctl.doctor.scene import Scene
 from plivostatusd.ctl.errors import CtlError, Refused
+from plivostatusd.ctl.target import USUAL_SOCKET
 
 NAME = "daemon"
 _SAY = Named(NAME)
@@ -16,7 +17,7 @@ def check(scene: Scene) -> Iterator[Check]:
     """Ask it what it is, and what it waits for."""
     told = scene.daemon()
     if isinstance(told, Refused):
-        yield _SAY.warning(f"it answers, and does not tell: {told.detail}", told.hint)
+        yield _SAY.warning(f"it answers, and does not tell: {told.detail}", _fix(scene, told.hint))
         return
     if isinstance(told, CtlError):
         start = "systemctl start plivostatusd; journalctl -u plivostatusd -n 20"
@@ -30,6 +31,16 @@ def check(scene: Scene) -> Iterator[Check]:
         )
     if not faults:
         yield _SAY.ok(f"it runs (process {told.get('pid')}) and is ready")
+
+
+def _fix(scene: Scene, hint: str) -> str:
+    """Without a Unix socket nobody is an operator, whatever they type."""
+    config = scene.config
+    by_socket = bool(scene.run.client.address.socket)
+    if by_socket or config is None or any(each.is_unix for each in config.api.listen):
+        return hint
+    listed = ", ".join(map(str, config.api.listen))
+    return f"[api] listen = {listed}, unix:{USUAL_SOCKET}"
 
 
 _ELSEWHERE = ("spool empty", "disk free")

@@ -16,7 +16,7 @@ _SAY = Named(NAME)
 def check(scene: Scene) -> Iterator[Check]:
     """Have a probe sent, and say how it ended."""
     if not scene.told:
-        yield _SAY.warning("not probed: the daemon does it, and does not answer")
+        yield _SAY.warning("not probed: the daemon does that, and is not asked")
         return
     try:
         told = do(scene.run, "/doctor/probe")

@@ -151,13 +151,16 @@ def _path_faults(way: _Way) -> Iterator[Check]:
 def _taken_away(way: _Way) -> Iterator[Check]:
     """Look for what keeps a request, or what it is signed by, from going on."""
     for name in ("auth_basic", "return"):
-        found = site.in_force(way.blocks[-1:] if name == "return" else way.blocks, name)
+        found = site.in_force(way.blocks[1:] if name == "return" else way.blocks, name)
         if found is not None and found.words[:1] != ["off"]:
             yield _PATH.fault(
                 f"{name} at {found.place} keeps Plivo out", f"remove it: {found.place}"
             )
+    allowed = site.all_in_force(way.blocks, "allow")
     for each in site.all_in_force(way.blocks, "deny"):
-        if each.words[:1] == ["all"]:
+        if each.words[:1] == ["all"] and allowed:
+            yield _PATH.warning(f"{allowed[0].place} lets some addresses in: are they Plivo's?")
+        elif each.words[:1] == ["all"]:
             yield _PATH.fault(
                 f"deny all at {each.place} keeps Plivo out", f"remove it: {each.place}"
             )
@@ -180,8 +183,9 @@ def _same(address: str, listen: str) -> bool:
     host, _, port = address.rpartition(":")
     ours, _, our_port = listen.rpartition(":")
     here = {"127.0.0.1", "localhost", "[::1]"}
-    any_ = {"0.0.0.0", "[::]"}  # noqa: S104 - recognised here, not bound
-    return port == our_port and (host in here and ours in here | any_)
+    all_ = {"0.0.0.0", "[::]"}  # noqa: S104 - recognised here, not bound
+    is_one = "localhost" in {host, ours} and {host, ours} <= here
+    return port == our_port and (is_one or (host in here and ours in all_))
 
 
 # The body, and what else is open
@@ -241,7 +245,7 @@ def _one(
             )
     elif any(_same(address, listen) for address in addresses for listen in listens):
         pattern = location.words[-1] if location.words else ""
-        if "/plivo" not in pattern:
+        if "/plivo" not in pattern and not pattern.startswith("@"):
             yield _EXPOSED.warning(
                 f"{location.place} passes more than /plivo/ to the daemon",
                 "in Nginx: location /plivo/ in place of it",

@@ -114,7 +114,16 @@ def chain(served: Served, path: str) -> list[Directive]:
     blocks = [served.http, served.server]
     while (found := _location(blocks[-1], path)) is not None:
         blocks.append(found)
-    return blocks
+    handed_on = _handed_on(served.server, blocks[-1])
+    return [*blocks, handed_on] if handed_on else blocks
+
+
+def _handed_on(server: Directive, location: Directive) -> Directive | None:
+    """Follow `try_files ... @name` to the location of that name: no file is called as we are."""
+    tries = next(location.find("try_files"), None)
+    if tries is None or not tries.words or next(location.find("proxy_pass"), None):
+        return None
+    return next((each for each in server.find("location") if each.words == tries.words[-1:]), None)
 
 
 def _location(block: Directive, path: str) -> Directive | None:

@@ -16,7 +16,8 @@ from plivostatusd.ctl.doctor.scene import Scene
 NAME = "public address"
 CERTIFICATE = "certificate"
 _SAY, _CERTIFICATE = Named(NAME), Named(CERTIFICATE)
-CONNECT_S = 3.0
+CONNECT_S = 2.0
+ADDRESSES_MAX = 3
 DAYS_FEW = 14
 _DAY_S = 86_400
 _PORTS = {"http": 80, "https": 443}
@@ -70,14 +71,23 @@ def _one(place: Place) -> Iterator[Check]:
         yield _SAY.warning(
             f"{shown}, which the internet does not reach", f"dig +short {place.host} @1.1.1.1"
         )
-    elif _connects(place):
-        yield _SAY.ok(f"{shown}; it takes connections at port {place.port}")
-    else:
+        return
+    met = {each: _connects(each, place.port) for each in addresses[:ADDRESSES_MAX]}
+    refusing = [each for each, takes in met.items() if takes is False]
+    if True not in met.values():
         yield _SAY.warning(
             f"{shown}; from here nothing takes connections at port {place.port}",
             "systemctl status nginx; else look at the firewall, or try from elsewhere:"
             f" curl -v {place.url}/plivo/status",
         )
+    elif refusing and not place.is_loopback:
+        yield _SAY.warning(
+            f"{shown}; {', '.join(refusing)} refuses connections at port {place.port}, and Plivo"
+            " may try it",
+            f"in Nginx: listen [::]:{place.port} ssl; or take that address out of the DNS",
+        )
+    else:
+        yield _SAY.ok(f"{shown}; it takes connections at port {place.port}")
 
 
 def _is_inner(text: str) -> bool:
@@ -87,11 +97,14 @@ def _is_inner(text: str) -> bool:
         return False
 
 
-def _connects(place: Place) -> bool:
+def _connects(address: str, port: int) -> bool | None:
+    """Say whether something takes connections there; None when that cannot be told from here."""
     try:
-        socket.create_connection((place.host, place.port), timeout=CONNECT_S).close()
-    except OSError:
+        socket.create_connection((address, port), timeout=CONNECT_S).close()
+    except ConnectionRefusedError:
         return False
+    except OSError:
+        return None
     return True
 
 

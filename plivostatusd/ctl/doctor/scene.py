@@ -18,6 +18,9 @@ from plivostatusd.ctl.doctor import nginx_dump, plivo
 from plivostatusd.ctl.errors import CtlError
 from plivostatusd.ctl.target import CONFIG
 
+FIRST_LOOK_S = 2.5
+"""One that runs and does not answer is known by then, and all else can still be looked at."""
+LOOK_S = 5.0
 T = TypeVar("T")
 
 
@@ -44,7 +47,9 @@ class Scene:
         self.run = run
         self.config_path = Path(run.options.config or CONFIG)
         self.loaded: Once[Loaded | ConfigError] = Once(self._load)
-        self.daemon: Once[dict[str, Any] | CtlError] = Once(lambda: self.asked("/doctor"))
+        self.daemon: Once[dict[str, Any] | CtlError] = Once(
+            lambda: self.asked("/doctor", timeout_s=FIRST_LOOK_S)
+        )
         self.plivo: Once[plivo.Answer] = Once(self._ask_plivo)
         self.nginx: Once[nginx_dump.Dump] = Once(lambda: nginx_dump.take(run.options.nginx))
 
@@ -60,10 +65,21 @@ class Scene:
         told = self.daemon()
         return told if isinstance(told, dict) else {}
 
-    def asked(self, path: str) -> dict[str, Any] | CtlError:
+    @property
+    def environ(self) -> dict[str, str]:
+        """Give our own environment, and above it what the daemon was started with."""
+        environ = dict(self.run.environ)
+        try:
+            raw = Path(f"/proc/{self.told['pid']}/environ").read_bytes()
+        except (KeyError, OSError):
+            return environ
+        pairs = (entry.partition("=") for entry in raw.decode("utf-8", "replace").split("\0"))
+        return environ | {name: value for name, _, value in pairs if _is_ours(name)}
+
+    def asked(self, path: str, *, timeout_s: float = LOOK_S) -> dict[str, Any] | CtlError:
         """Ask the daemon what is for operators; why not, when it does not say."""
         try:
-            return look(self.run, path)
+            return look(self.run, path, timeout_s=timeout_s)
         except CtlError as error:
             return error
 
@@ -81,10 +97,14 @@ class Scene:
         return tuple(self.told.get("callbacks_listen") or listed)
 
     def _load(self) -> Loaded | ConfigError:
-        try:
-            return load(self.config_path, self.run.environ, testing=True)
-        except ConfigError as error:
-            return error
+        """Read it as the daemon did; where its credentials cannot be seen, as `-t` does."""
+        errors = []
+        for environ in (self.environ, dict(self.run.environ)):
+            try:
+                return load(self.config_path, environ, testing=True)
+            except ConfigError as error:
+                errors.append(error)
+        return errors[0]
 
     def _ask_plivo(self) -> plivo.Answer:
         config = self.config
@@ -93,3 +113,7 @@ class Scene:
             if config is None
             else (plivo.ask(config))
         )
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith("PLIVOSTATUSD_") or name in {"PLIVO_AUTH_TOKEN", "CREDENTIALS_DIRECTORY"}

@@ -13,7 +13,8 @@ from plivostatusd.ctl.errors import CtlError
 
 NAME = "store"
 _STORE, _DISK = Named(NAME), Named("disk")
-_MIB = 1024 * 1024
+_STEP = 1024
+_MIB = _STEP * _STEP
 WAL_BYTES_MAX = 256 * _MIB
 """The log is cut to 16 MiB at each checkpoint; far more means that some reader never ends."""
 FREE_BYTES_FEW = 512 * _MIB
@@ -34,7 +35,7 @@ def check(scene: Scene) -> Iterator[Check]:
 
 
 def _integrity(told: dict[str, Any]) -> Check:
-    path, size = told["path"], _mib(told.get("bytes"))
+    path, size = told["path"], _size(told.get("bytes"))
     if told.get("fault"):
         fix = told.get("fix") or f"plivostatusd --restore {path} --salvage, with the daemon stopped"
         return _STORE.fault(f"{path}: {told['fault']}", fix)
@@ -46,7 +47,7 @@ def _integrity(told: dict[str, Any]) -> Check:
 def _log(told: dict[str, Any]) -> Iterator[Check]:
     if (told.get("wal_bytes") or 0) > WAL_BYTES_MAX:
         yield _STORE.warning(
-            f"its write-ahead log has grown to {_mib(told['wal_bytes'])}: a reader never ends",
+            f"its write-ahead log has grown to {_size(told['wal_bytes'])}: a reader never ends",
             f"fuser -v {told['path']}",
         )
 
@@ -56,11 +57,11 @@ def _disk(free: int | None, least: int, path: str) -> Iterator[Check]:
     if free is None:
         yield _DISK.warning("nobody can say how much of it is free", look)
     elif free < least:
-        yield _DISK.fault(f"{_mib(free)} free, and the daemon wants {_mib(least)}", look)
+        yield _DISK.fault(f"{_size(free)} free, and the daemon wants {_size(least)}", look)
     elif free < FREE_BYTES_FEW:
-        yield _DISK.warning(f"{_mib(free)} free", look)
+        yield _DISK.warning(f"{_size(free)} free", look)
     else:
-        yield _DISK.ok(f"{_mib(free)} free")
+        yield _DISK.ok(f"{_size(free)} free")
 
 
 def _from_outside(scene: Scene) -> Iterator[Check]:
@@ -79,9 +80,16 @@ def _from_outside(scene: Scene) -> Iterator[Check]:
     except OSError as error:
         yield _STORE.warning(f"{path} cannot be looked at: {error.strerror}")
         return
-    yield _STORE.ok(f"{path}, {_mib(size)}; not looked over, as the daemon is not asked")
+    yield _STORE.ok(f"{path}, {_size(size)}; not looked over, as the daemon is not asked")
     yield from _disk(status.f_bavail * status.f_frsize, config.store.spool_reserve, str(path))
 
 
-def _mib(size: int | None) -> str:
-    return "of unknown size" if size is None else f"{size / _MIB:,.1f} MiB"
+def _size(size: int | None) -> str:
+    if size is None:
+        return "of unknown size"
+    shown, unit = float(size), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if shown < _STEP:
+            break
+        shown, unit = shown / _STEP, larger
+    return f"{shown:.0f} {unit}" if unit == "B" else f"{shown:.1f} {unit}"

@@ -41,14 +41,8 @@ def suspects(config: Config, in_force: set[str]) -> Iterator[Suspect]:
     *in_force* are the fingerprints that it goes by; empty when it does not say.
     """
     place = token_file(config)
-    for key in keys_of(config):
-        if in_force and key.fingerprint not in in_force:
-            yield Suspect(
-                key=key,
-                mistake="token-not-loaded",
-                found=f"it is signed with {key.name}, which the running daemon has not read yet",
-                fix="systemctl restart plivostatusd",
-            )
+    if in_force:
+        yield from _not_loaded(config, place, in_force)
     yield from suspects_of(_lines(place), str(place))
     if config.plivo.main_auth_token_file:
         main = config.plivo.main_auth_token_file
@@ -59,6 +53,19 @@ def suspects(config: Config, in_force: set[str]) -> Iterator[Suspect]:
             token = line.strip()
             if token and token.encode() not in known and len(token.split()) == 1:
                 yield _of_file(token, file, place)
+
+
+def _not_loaded(config: Config, place: Path, in_force: set[str]) -> Iterator[Suspect]:
+    """Systemd hands a credential over once: what is stored since waits for a restart."""
+    stored = [Key.of(place.name, line.strip()) for line in _lines(place) if line.strip()]
+    for key in [*keys_of(config), *stored]:
+        if key.fingerprint not in in_force:
+            yield Suspect(
+                key=key,
+                mistake="token-not-loaded",
+                found=f"it is signed with a token of {place} that the daemon has not read yet",
+                fix="systemctl restart plivostatusd",
+            )
 
 
 def _of_file(token: str, file: Path, place: Path) -> Suspect:
