@@ -1,7 +1,7 @@
 """
 What an operator does by hand: served on the Unix socket alone, to root and the daemon's own user.
 
-Shared by `hold`, `release`, `cancel`, `settle`, `reconcile` and `rebuild`.
+Shared by `hold`, `release`, `cancel`, `settle`, `reconcile`, `rebuild` and `forget`.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from plivostatusd.config import ConfigError, load
 from plivostatusd.daemon import terms
 from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavailable
 from plivostatusd.flows.evidence import Evidence
+from plivostatusd.flows.forgetting import Forgetting
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox
 from plivostatusd.flows.pulse import Pulse
@@ -249,6 +250,7 @@ class Daemon:
                 self._reconcile.look,
                 now_us=self._clock.wall_us,
             ),
+            forgetting=Forgetting(config.store.path, writer, keep, now_us=self._clock.wall_us),
             stats=Stats(config.store.path, condemn=writer.condemn),
             reader=reader,
             writer=writer,

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from plivostatusd.domain.errors import StartRefused, StoreDamaged
+from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavailable
 from plivostatusd.store import database
 
 Connect = Callable[[Path], sqlite3.Connection]
@@ -131,6 +131,23 @@ def repair(path: Path) -> str:
         "systemctl stop plivostatusd; plivostatusd --restore BACKUP  # or, without a backup:"
         f" plivostatusd --restore {path} --salvage"
     )
+
+
+def unavailable(error: Exception, path: Path) -> StoreUnavailable:
+    """Name an error by which the store at *path* took nothing, with what to type."""
+    unavailable = StoreUnavailable(f"{type(error).__name__}: {error}", hint=_hint(error, path))
+    unavailable.__cause__ = error
+    return unavailable
+
+
+def _hint(error: Exception, path: Path) -> str:
+    """Give what to type to see why the store at *path* took nothing."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return f"Another process holds a lock: fuser -v {path}*"
+    if code == sqlite3.SQLITE_FULL:
+        return f"The disk is full: df -h {path.parent}"
+    return f"ls -l {path}*; df -h {path.parent}; dmesg | tail"
 
 
 def _keep_from_checkpoints(path: Path) -> None:

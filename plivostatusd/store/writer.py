@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from plivostatusd.domain.errors import (
@@ -30,7 +29,8 @@ from plivostatusd.domain.errors import (
     Undecided,
 )
 from plivostatusd.log import get_logger
-from plivostatusd.store.handle import Handle
+from plivostatusd.store import database
+from plivostatusd.store.handle import Handle, unavailable
 from plivostatusd.store.transaction import Transaction
 
 log = get_logger()
@@ -193,6 +193,15 @@ class Writer:
             self._running = loop.create_task(self._run())
         return future
 
+    async def empty_log(self) -> bool:
+        """
+        Move the write-ahead log into the file and cut it to nothing; False while somebody reads it.
+
+        Raises `StoreUnavailable`.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._empty_log)
+
     async def changed(self) -> None:
         """Return after the next commit."""
         if self._changed is None:
@@ -304,13 +313,19 @@ class Writer:
         except Exception as error:
             raise self._failure(error) from error
 
+    def _empty_log(self) -> bool:
+        try:
+            return database.empty_log(self._handle.get())
+        except Exception as error:
+            raise self._failure(error) from error
+
     def _failure(self, error: Exception) -> StoreUnavailable:
         """Draw the consequences of *error*, and name it as a waiter hears of it."""
         self._handle.note(error)
         return self._named(error)
 
     def _named(self, error: Exception) -> StoreUnavailable:
-        return self._handle.damage or _unavailable(error, self._handle.path)
+        return self._handle.damage or unavailable(error, self._handle.path)
 
     def _commit(self, batch: list[_Waiting]) -> _Result:
         try:
@@ -440,22 +455,6 @@ def _is_of_one_job(error: Exception) -> bool:
     # SQLITE_ERROR is SQL that cannot be run; a full disk, a lock and the like have their own codes.
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & _PRIMARY_CODE == sqlite3.SQLITE_ERROR
-
-
-def _unavailable(error: Exception, path: Path) -> StoreUnavailable:
-    unavailable = StoreUnavailable(f"{type(error).__name__}: {error}", hint=_hint(error, path))
-    unavailable.__cause__ = error
-    return unavailable
-
-
-def _hint(error: Exception, path: Path) -> str:
-    """Give what to type to see why the store at *path* took nothing."""
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
-    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return f"Another process holds a lock: fuser -v {path}*"
-    if code == sqlite3.SQLITE_FULL:
-        return f"The disk is full: df -h {path.parent}"
-    return f"ls -l {path}*; df -h {path.parent}; dmesg | tail"
 
 
 def _do_nothing(_: Transaction) -> None:

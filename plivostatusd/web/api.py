@@ -6,6 +6,7 @@ from tornado.web import Application
 
 from plivostatusd.web.events import EventsHandler
 from plivostatusd.web.evidence import EvidenceHandler
+from plivostatusd.web.forget import ForgetHandler
 from plivostatusd.web.handler import Nowhere, Services
 from plivostatusd.web.messages import CancelHandler, MessageHandler, MessagesHandler
 from plivostatusd.web.operations import (
@@ -35,6 +36,7 @@ def application(services: Services) -> Application:
             (r"/outbox/(hold|release)", HoldHandler),
             (r"/reconcile", ReconcileHandler),
             (r"/rebuild", RebuildHandler),
+            (r"/forget", ForgetHandler),
             (r"/health", HealthHandler),
             (r"/ready", ReadyHandler),
             (r"/metrics", MetricsHandler),

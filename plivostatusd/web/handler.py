@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from plivostatusd.flows.evidence import Evidence
+    from plivostatusd.flows.forgetting import Forgetting
     from plivostatusd.flows.outbox import Outbox
     from plivostatusd.flows.rebuild import Rebuild
     from plivostatusd.flows.reconcile import Reconcile
@@ -73,6 +74,7 @@ class Services:
     rebuild: Rebuild
     stats: Stats
     evidence: Evidence
+    forgetting: Forgetting
     reader: Reader
     writer: Writer
     keep: Keep

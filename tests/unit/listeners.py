@@ -26,6 +26,7 @@ from plivostatusd.domain.secret import Secret
 from plivostatusd.domain.signature import Key, Verifier
 from plivostatusd.domain.statuses import Trust
 from plivostatusd.flows.evidence import Evidence
+from plivostatusd.flows.forgetting import Forgetting
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox, Terms
 from plivostatusd.flows.rebuild import Rebuild
@@ -137,6 +138,7 @@ class Listeners:
             evidence=Evidence(
                 self.reader, lambda: self.ingest.verifier, self.reconcile.look, now_us=now_us
             ),
+            forgetting=Forgetting(self.store_path, self.writer, self.keep, now_us=now_us),
             stats=Stats(self.store_path, condemn=self.writer.condemn),
             reader=self.reader,
             writer=self.writer,
