@@ -53,6 +53,7 @@ from plivostatusd.web.api import application
 from plivostatusd.web.callbacks import CallbackServer
 from plivostatusd.web.connections import Bounds
 from plivostatusd.web.entrance import LEAST, Entrance
+from plivostatusd.web.failures import Failures
 from plivostatusd.web.handler import Services
 from plivostatusd.web.in_flight import InFlight
 from plivostatusd.web.metrics import Metrics
@@ -240,6 +241,7 @@ class Daemon:
 
     def _make_services(self, writer: Writer, reader: Reader, keep: Keep) -> Services:
         config = self._config
+        stopping = asyncio.Event()
         return Services(
             outbox=self._outbox,
             reconcile=self._reconcile,
@@ -262,7 +264,8 @@ class Daemon:
             store_path=config.store.path,
             free_bytes_min=config.store.spool_reserve + FREE_BYTES_BESIDE_RESERVE,
             now_us=self._clock.wall_us,
-            stopping=asyncio.Event(),
+            stopping=stopping,
+            failures=Failures(self._metrics.registry, stopping),
             in_flight=InFlight(),
         )
 

@@ -51,6 +51,7 @@ from plivostatusd.web.api import application
 from plivostatusd.web.callbacks import CallbackServer
 from plivostatusd.web.connections import Bounds
 from plivostatusd.web.entrance import Entrance
+from plivostatusd.web.failures import Failures
 from plivostatusd.web.handler import Services
 from plivostatusd.web.in_flight import InFlight
 from plivostatusd.web.metrics import Metrics
@@ -131,6 +132,7 @@ class Listeners:
         stack.callback(self.services.stopping.set)
 
     def _services(self, outbox: Outbox) -> Services:
+        stopping = asyncio.Event()
         return Services(
             outbox=outbox,
             reconcile=self.reconcile,
@@ -150,7 +152,8 @@ class Listeners:
             store_path=self.store_path,
             free_bytes_min=1,
             now_us=now_us,
-            stopping=asyncio.Event(),
+            stopping=stopping,
+            failures=Failures(self.metrics.registry, stopping, wait_s=0.01),
             in_flight=InFlight(),
         )
 
