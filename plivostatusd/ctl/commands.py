@@ -33,6 +33,7 @@ SUMMARIES = {
     "reconcile": "ask Plivo's API now what became of messages",
     "rebuild": "fold history again, and say what differs",
     "prove": "everything known of a message, as evidence to hand on",
+    "forget": "blank a person's number and texts everywhere",
     "explain": "what an error code of Plivo's means, and what to do",
     "replay": "emit stored events again, in order, at a pace",
     "export": "every message with its history, a line of JSON each",

@@ -29,6 +29,7 @@ from plivostatusd.daemon.watch import Watch
 from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavailable, StoryEnded
 from plivostatusd.flows.backup import Backup
 from plivostatusd.flows.evidence import Evidence
+from plivostatusd.flows.forgetting import Forgetting
 from plivostatusd.flows.front_door import FrontDoor
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox
@@ -54,6 +55,7 @@ from plivostatusd.store.spool import Spool, spool_refused
 from plivostatusd.store.writer import Writer
 from plivostatusd.web.api import application
 from plivostatusd.web.callbacks import CallbackServer
+from plivostatusd.web.failures import Failures
 from plivostatusd.web.handler import Services
 from plivostatusd.web.in_flight import InFlight
 from plivostatusd.web.metrics import Metrics
@@ -276,6 +278,7 @@ class Daemon:
 
     def _make_services(self, writer: Writer, reader: Reader, keep: Keep) -> Services:
         config = self._config
+        stopping = asyncio.Event()
         return Services(
             outbox=self._outbox,
             reconcile=self._reconcile,
@@ -286,6 +289,7 @@ class Daemon:
                 self._reconcile.look,
                 now_us=self._clock.wall_us,
             ),
+            forgetting=Forgetting(config.store.path, writer, keep, now_us=self._clock.wall_us),
             stats=Stats(config.store.path, condemn=writer.condemn),
             backup=Backup(config.store.path, writer),
             reader=reader,
@@ -301,7 +305,8 @@ class Daemon:
             store_path=config.store.path,
             free_bytes_min=config.store.spool_reserve + FREE_BYTES_BESIDE_RESERVE,
             now_us=self._clock.wall_us,
-            stopping=asyncio.Event(),
+            stopping=stopping,
+            failures=Failures(self._metrics.registry, stopping),
             in_flight=InFlight(),
         )
 

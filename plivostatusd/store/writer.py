@@ -31,6 +31,7 @@ from plivostatusd.domain.errors import (
 )
 from plivostatusd.domain.worker import Worker
 from plivostatusd.log import get_logger
+from plivostatusd.store import database
 from plivostatusd.store.handle import Handle, unavailable
 from plivostatusd.store.transaction import Transaction
 
@@ -197,6 +198,15 @@ class Writer:
             self._running = loop.create_task(self._run())
         return future
 
+    async def empty_log(self) -> bool:
+        """
+        Move the write-ahead log into the file and cut it to nothing; False while somebody reads it.
+
+        Raises `StoreUnavailable`.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._empty_log)
+
     async def changed(self) -> None:
         """Return after the next commit."""
         if self._changed is None:
@@ -306,6 +316,12 @@ class Writer:
             self._handle.get()
         except StartRefused:
             raise
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def _empty_log(self) -> bool:
+        try:
+            return database.empty_log(self._handle.get())
         except Exception as error:
             raise self._failure(error) from error
 

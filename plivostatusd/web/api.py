@@ -15,6 +15,7 @@ from plivostatusd.web.doctor import (
 from plivostatusd.web.events import EventsHandler
 from plivostatusd.web.evidence import EvidenceHandler
 from plivostatusd.web.export import ExportHandler
+from plivostatusd.web.forget import ForgetHandler
 from plivostatusd.web.handler import Nowhere, Services
 from plivostatusd.web.messages import CancelHandler, MessageHandler, MessagesHandler
 from plivostatusd.web.operations import (
@@ -53,6 +54,7 @@ def application(services: Services) -> Application:
             (r"/backup", BackupHandler),
             (r"/export", ExportHandler),
             (r"/replay", ReplayHandler),
+            (r"/forget", ForgetHandler),
             (r"/health", HealthHandler),
             (r"/ready", ReadyHandler),
             (r"/metrics", MetricsHandler),

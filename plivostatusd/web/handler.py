@@ -16,7 +16,15 @@ from plivostatusd.domain.errors import BadSend, Refusal
 from plivostatusd.host.peer import peer_of
 from plivostatusd.log import get_logger
 from plivostatusd.web import access
-from plivostatusd.web.access import Asker, OperatorOnly, Rules
+from plivostatusd.web.access import (
+    Asker,
+    HostRefused,
+    OperatorOnly,
+    OriginRefused,
+    Rules,
+    TokenRefused,
+)
+from plivostatusd.web.failures import Failures, TooManyFailures
 from plivostatusd.web.followers import Followers
 from plivostatusd.web.problems import MEDIA_TYPE, of_refusal, problem
 from plivostatusd.web.server import announced_bytes
@@ -24,12 +32,13 @@ from plivostatusd.web.server import announced_bytes
 if TYPE_CHECKING:
     import asyncio
     from asyncio import Future
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
     from types import TracebackType
 
     from plivostatusd.flows.backup import Backup
     from plivostatusd.flows.evidence import Evidence
+    from plivostatusd.flows.forgetting import Forgetting
     from plivostatusd.flows.front_door import FrontDoor
     from plivostatusd.flows.outbox import Outbox
     from plivostatusd.flows.rebuild import Rebuild
@@ -78,6 +87,7 @@ class Services:
     stats: Stats
     evidence: Evidence
     backup: Backup
+    forgetting: Forgetting
     reader: Reader
     writer: Writer
     keep: Keep
@@ -93,6 +103,7 @@ class Services:
     now_us: Callable[[], int]
     stopping: asyncio.Event
     in_flight: InFlight
+    failures: Failures
     followers: Followers = field(default_factory=Followers)
     heartbeat_s: float = HEARTBEAT_S
 
@@ -139,9 +150,30 @@ class Handler(RequestHandler):
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")
 
-    def prepare(self) -> None:
-        """Let a request through, or raise the `Refusal` that it gets."""
+    def prepare(self) -> Awaitable[None] | None:
+        """Let a request through, or raise the `Refusal` that it gets: of a wrong token, late."""
         self.set_header("X-Request-Id", self.request_id)
+        try:
+            self.let_through()
+        except TokenRefused as refused:
+            return self._refuse_late(refused)
+        except (HostRefused, OriginRefused, OperatorOnly) as refused:
+            self.services.failures.count(refused)
+            raise
+        return None
+
+    async def _refuse_late(self, refused: TokenRefused) -> None:
+        failures = self.services.failures
+        try:
+            await failures.hold_back()
+        except TooManyFailures as too_many:
+            failures.count(too_many)
+            raise
+        failures.count(refused)
+        raise refused
+
+    def let_through(self) -> None:
+        """Judge who asks for what, by the request's head alone. Raises a `Refusal`."""
         headers = self.request.headers
         host = headers.get("Host", "")
         access.check_origin(headers.get("Origin"), headers.get("Sec-Fetch-Site"), host)
@@ -257,6 +289,7 @@ class Handler(RequestHandler):
             status=status_code,
             kind=document["type"],
             asker=self.asker.name,
+            address=None if self.asker.uid is not None else self.request.remote_ip,
         )
         self.reply(document, status_code, MEDIA_TYPE)
 
@@ -313,9 +346,9 @@ def bad_query(name: str, sentence: str) -> NoReturn:
 class Nowhere(Handler):
     """Every path that is not served."""
 
-    def prepare(self) -> None:
+    def let_through(self) -> None:
         """Let the guards speak first: whoever may not ask learns no paths."""
-        super().prepare()
+        super().let_through()
         raise _NoSuchPath
 
 

@@ -27,6 +27,7 @@ from plivostatusd.domain.signature import Key, Verifier
 from plivostatusd.domain.statuses import Trust
 from plivostatusd.flows.backup import Backup
 from plivostatusd.flows.evidence import Evidence
+from plivostatusd.flows.forgetting import Forgetting
 from plivostatusd.flows.front_door import FrontDoor
 from plivostatusd.flows.front_door import Terms as FrontDoorTerms
 from plivostatusd.flows.ingest import Ingest
@@ -53,6 +54,7 @@ from plivostatusd.web.api import application
 from plivostatusd.web.callbacks import CallbackServer
 from plivostatusd.web.connections import Bounds
 from plivostatusd.web.entrance import Entrance
+from plivostatusd.web.failures import Failures
 from plivostatusd.web.handler import Services
 from plivostatusd.web.in_flight import InFlight
 from plivostatusd.web.knows import Knows
@@ -137,6 +139,7 @@ class Listeners:
         stack.callback(self.services.stopping.set)
 
     def _services(self, outbox: Outbox) -> Services:
+        stopping = asyncio.Event()
         return Services(
             outbox=outbox,
             reconcile=self.reconcile,
@@ -144,6 +147,7 @@ class Listeners:
             evidence=Evidence(
                 self.reader, lambda: self.ingest.verifier, self.reconcile.look, now_us=now_us
             ),
+            forgetting=Forgetting(self.store_path, self.writer, self.keep, now_us=now_us),
             stats=Stats(self.store_path, condemn=self.writer.condemn),
             backup=Backup(self.store_path, self.writer),
             reader=self.reader,
@@ -165,7 +169,8 @@ class Listeners:
             store_path=self.store_path,
             free_bytes_min=1,
             now_us=now_us,
-            stopping=asyncio.Event(),
+            stopping=stopping,
+            failures=Failures(self.metrics.registry, stopping, wait_s=0.01),
             in_flight=InFlight(),
         )
 

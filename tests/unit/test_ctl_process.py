@@ -47,6 +47,7 @@ def test_imports_nothing_heavy(command: str) -> None:
         "show": ["x"],
         "cancel": ["x"],
         "prove": ["x"],
+        "forget": ["+14155552323"],
         "settle": ["x", "--not-sent"],
         "send": ["+14155552323", "hello"],
         "explain": ["30"],

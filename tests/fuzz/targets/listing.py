@@ -90,7 +90,7 @@ def _fill(path: Path) -> None:
 
 
 def _every_row(path: Path, table: str, order: str) -> list[Record]:
-    names = rows_of(path, f"SELECT name FROM pragma_table_info('{table}')")  # noqa: S608 - ours
+    names = rows_of(path, f"SELECT name FROM pragma_table_xinfo('{table}')")  # noqa: S608 - ours
     rows = rows_of(path, f"SELECT * FROM {table} ORDER BY {order}")  # noqa: S608 - ours
     return [dict(zip(names, row, strict=True)) for row in rows]
 
