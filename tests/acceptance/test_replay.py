@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -123,3 +125,28 @@ async def test_without_a_daemon(tmp_path: Path) -> None:
         assert not (tmp_path / "cursor").exists()
     finally:
         await daemon.close()
+
+
+@pytest.mark.parametrize(
+    "words", [("replay",), ("export",), ("rebuild",), ("backup", "{}/kept.db")]
+)
+async def test_progress(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """On a terminal, and only there, it is seen how far long work is; nothing of it is left."""
+    make(tmp_path / "status.db", MESSAGES, still_open=0)
+    words = tuple(each.format(tmp_path) for each in words)
+    async with running(tmp_path, reconcile={"after": "0"}) as (daemon, _):
+        ours, theirs = os.openpty()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "plivostatusd.ctl", "--socket", str(daemon.api_socket), *words),
+            cwd=ROOT,
+            stdout=PIPE,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        out, _ = await process.communicate()
+        shown = os.read(ours, 1 << 16)
+        os.close(ours)
+        assert 0 == process.returncode
+        assert b"\x1b" not in out
+        assert re.search(rb"events|messages|copy", shown)
+        assert shown.endswith(b"\r\x1b[K")
