@@ -46,12 +46,15 @@ class _Given(NamedTuple):
     origin: Origin
 
 
-def load(path: Path, environ: Mapping[str, str], *, testing: bool = False) -> Loaded:
+def load(
+    path: Path, environ: Mapping[str, str], *, testing: bool = False, with_secrets: bool = True
+) -> Loaded:
     """
     Read the configuration in *path*, overridden by *environ*.
 
     *testing* is for `plivostatusd -t`, which is not the daemon: tokens are looked for, last, in
     the place where the package stores them, and a warning says so where only root may look.
+    Without *with_secrets* no token is looked for, which is enough for a restore.
 
     Raises:
         ConfigError: the configuration cannot be used; it holds every problem that was found.
@@ -63,8 +66,10 @@ def load(path: Path, environ: Mapping[str, str], *, testing: bool = False) -> Lo
     report.problems.extend(environment.strangers(environ))
     values.update(_values(_from_environment(environ), report))
     _require(report)
-    config = _with_secrets(_config(values), environ, report, testing=testing)
-    check(config, report)
+    config = _config(values)
+    if with_secrets:
+        config = _with_secrets(config, environ, report, testing=testing)
+        check(config, report)
     if report.problems:
         raise ConfigError(report.problems)
     return Loaded(config=config, warnings=tuple(report.warnings))

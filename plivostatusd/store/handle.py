@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from plivostatusd.domain.errors import StartRefused, StoreDamaged
+from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavailable
 from plivostatusd.store import database
 
 Connect = Callable[[Path], sqlite3.Connection]
@@ -123,6 +123,23 @@ def damage_of(error: Exception, path: Path) -> StoreDamaged | None:
     if code & _PRIMARY in _DAMAGE or code == sqlite3.SQLITE_READONLY_DBMOVED:
         return StoreDamaged(str(error), command=repair(path))
     return None
+
+
+def unavailable(error: Exception, path: Path) -> StoreUnavailable:
+    """Name *error*, met by whoever wrote, as a waiter hears of it."""
+    unavailable = StoreUnavailable(f"{type(error).__name__}: {error}", hint=_hint(error, path))
+    unavailable.__cause__ = error
+    return unavailable
+
+
+def _hint(error: Exception, path: Path) -> str:
+    """Give what to type to see why the store at *path* took nothing."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return f"Another process holds a lock: fuser -v {path}*"
+    if code == sqlite3.SQLITE_FULL:
+        return f"The disk is full: df -h {path.parent}"
+    return f"ls -l {path}*; df -h {path.parent}; dmesg | tail"
 
 
 def repair(path: Path) -> str:

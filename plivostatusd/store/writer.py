@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from plivostatusd.domain.errors import (
@@ -29,14 +29,17 @@ from plivostatusd.domain.errors import (
     StoreUnavailable,
     Undecided,
 )
+from plivostatusd.domain.worker import Worker
 from plivostatusd.log import get_logger
-from plivostatusd.store.handle import Handle
+from plivostatusd.store.handle import Handle, unavailable
 from plivostatusd.store.transaction import Transaction
 
 log = get_logger()
 
 JOBS_PER_BATCH_MAX: Final = 512
 UNDO_RETRY_S: Final = 0.5
+JOBS_S_MAX: Final = 20.0
+"""What the jobs of a batch may take before the watchdog takes the thread for stuck."""
 
 Job = Callable[[Transaction], Any]
 Undo = Callable[[Transaction], object]
@@ -108,6 +111,7 @@ class Writer:
     def __init__(self, handle: Handle, *, commit_timeout_s: float) -> None:
         self.commit_timeout_s = commit_timeout_s
         self.commits = 0
+        self.worker = Worker("store-writer")
         self._handle = handle
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._waiting: deque[_Waiting] = deque()
@@ -297,6 +301,7 @@ class Writer:
     # What follows runs on the writer's thread.
 
     def _open(self) -> None:
+        self.worker.waits_for("the store to be opened")
         try:
             self._handle.get()
         except StartRefused:
@@ -310,9 +315,15 @@ class Writer:
         return self._named(error)
 
     def _named(self, error: Exception) -> StoreUnavailable:
-        return self._handle.damage or _unavailable(error, self._handle.path)
+        return self._handle.damage or unavailable(error, self._handle.path)
 
     def _commit(self, batch: list[_Waiting]) -> _Result:
+        try:
+            return self._try(batch)
+        finally:
+            self.worker.waits_for("jobs")
+
+    def _try(self, batch: list[_Waiting]) -> _Result:
         try:
             return self._attempt(batch)
         except Exception as error:  # noqa: BLE001 - every waiter hears of it
@@ -339,6 +350,7 @@ class Writer:
 
     def _attempt(self, batch: list[_Waiting]) -> _Result:
         self._committing = False
+        self.worker.waits_for("the store to be opened")
         connection = self._handle.get()
         try:
             result = self._transact(connection, batch, _run_job)
@@ -357,7 +369,9 @@ class Writer:
     ) -> _Result:
         self._committing = False
         changes = connection.total_changes
+        self.worker.waits_for("the store's lock")
         connection.execute("BEGIN IMMEDIATE")
+        self.worker.is_back_by(time.monotonic() + JOBS_S_MAX, "the jobs of a batch")
         try:
             transaction = Transaction(connection)
             undecided = [each for each in self._unsure if not self._take_back(each, transaction)]
@@ -366,6 +380,7 @@ class Writer:
             outcomes = [run(transaction, waiting.job) for waiting in batch]
             transaction.write_tallies()
             self._committing = True
+            self.worker.waits_for("the store's disk")
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -440,22 +455,6 @@ def _is_of_one_job(error: Exception) -> bool:
     # SQLITE_ERROR is SQL that cannot be run; a full disk, a lock and the like have their own codes.
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & _PRIMARY_CODE == sqlite3.SQLITE_ERROR
-
-
-def _unavailable(error: Exception, path: Path) -> StoreUnavailable:
-    unavailable = StoreUnavailable(f"{type(error).__name__}: {error}", hint=_hint(error, path))
-    unavailable.__cause__ = error
-    return unavailable
-
-
-def _hint(error: Exception, path: Path) -> str:
-    """Give what to type to see why the store at *path* took nothing."""
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
-    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return f"Another process holds a lock: fuser -v {path}*"
-    if code == sqlite3.SQLITE_FULL:
-        return f"The disk is full: df -h {path.parent}"
-    return f"ls -l {path}*; df -h {path.parent}; dmesg | tail"
 
 
 def _do_nothing(_: Transaction) -> None:
