@@ -20,6 +20,7 @@ from plivostatusd.ctl.context import Run
 from plivostatusd.ctl.errors import DONE, AnswerLost, CtlError, UsageError
 from plivostatusd.ctl.progress import Progress, progress
 from plivostatusd.ctl.replacing import Write, replacing
+from plivostatusd.ctl.uninterrupted import Uninterrupted
 
 WORDS = "FILE"
 TIMEOUT_S = 6 * 3600.0
@@ -30,10 +31,16 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """What the daemon says of the copy before it sends it."""
+    """
+    What the daemon says of the copy before it sends it.
+
+    *spooled* callbacks are not in it. *store* names the store's own file: device and inode.
+    """
 
     size: int
     sha256: bytes
+    spooled: int
+    store: str
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -45,17 +52,34 @@ def run(run: Run) -> int:
     """Fetch a copy and put it in the file's place."""
     file = _checked(run.options.file)
     run.options.words_again = [str(file)]
-    with progress(as_json=run.output.as_json) as shown:
+    with Uninterrupted(), progress(as_json=run.output.as_json) as shown:
         shown.show("waiting for the daemon's copy")
-        with download(run, "/backup", TIMEOUT_S) as response, replacing(file) as write:
+        with download(run, "/backup", TIMEOUT_S) as response:
             announced = _announced(response)
-            _receive(response, write, announced, shown)
-    if run.output.as_json:
-        sha256 = announced.sha256.hex()
-        run.output.document({"file": str(file), "bytes": announced.size, "sha256": sha256})
-    else:
-        run.output.line(f"{file}  {announced.size / _MIB:.1f} MiB, checked")
+            _check_that_it_is_not_the_store(file, announced.store)
+            with replacing(file) as write:
+                _receive(response, write, announced, shown)
+    _tell(run, file, announced)
     return DONE
+
+
+def _tell(run: Run, file: Path, announced: Announced) -> None:
+    if run.output.as_json:
+        told = {"file": str(file), "bytes": announced.size, "sha256": announced.sha256.hex()}
+        run.output.document({**told, "spooled": announced.spooled})
+        return
+    run.output.line(f"{file}  {announced.size / _MIB:.1f} MiB, checked")
+    if announced.spooled:
+        run.output.note(f"{announced.spooled} callbacks wait in the spool and are not in it")
+
+
+def _check_that_it_is_not_the_store(file: Path, store: str) -> None:
+    try:
+        status = file.stat()
+    except OSError:
+        return
+    if f"{status.st_dev}:{status.st_ino}" == store:
+        raise UsageError(f"{file} is the store itself")
 
 
 def _checked(file: Path) -> Path:
@@ -75,7 +99,8 @@ def _announced(response: http.client.HTTPResponse) -> Announced:
     digest = response.getheader("Repr-Digest", "")
     try:
         sha256 = base64.b64decode(digest.removeprefix("sha-256=:").removesuffix(":"), validate=True)
-        return Announced(int(size), sha256)
+        spooled = int(response.getheader("X-Backup-Spooled", "0"))
+        return Announced(int(size), sha256, spooled, response.getheader("X-Store-File", ""))
     except ValueError:
         raise CtlError("the answer is not the daemon's: it announces no copy") from None
 

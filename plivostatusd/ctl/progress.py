@@ -25,6 +25,11 @@ class Progress:
         self._stream = stream
         self._next_s = 0.0
 
+    @property
+    def is_shown(self) -> bool:
+        """Say whether anybody sees it."""
+        return self._stream is not None
+
     def show(self, text: str) -> None:
         """Say how far it is, a few times a second at most."""
         now_s = time.monotonic()
@@ -35,7 +40,8 @@ class Progress:
 
     def clear(self) -> None:
         """Take the line away."""
-        if self._stream is not None and self._next_s:
+        if self._next_s:
+            self._next_s = 0.0
             self._write(_ERASE)
 
     def _write(self, text: str) -> None:

@@ -1,8 +1,8 @@
 """
 Steps that Ctrl-C and SIGTERM do not cut in two: what was begun is done, then the command ends.
 
-Outside of a step both end the command at once, as Ctrl-C always does; a second one ends a step too,
-which may be waiting for somebody to read.
+Outside of a step both end the command at once, as Ctrl-C always does, with all that it had begun
+cleared away; a second one ends a step too, which may be waiting for somebody to read.
 """
 
 from __future__ import annotations

@@ -8,11 +8,13 @@ anybody gets it, and has no name any more by then: whatever becomes of us, nothi
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
 
 from plivostatusd.domain.errors import NoRoom, StoreDamaged
 from plivostatusd.store import rebuilding, snapshot
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIX: Final = ".backup-unfinished"
+_PRIMARY: Final = 0xFF
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +54,36 @@ def take(path: Path) -> Copy:
                     f" and {free >> 20} MiB are free",
                     hint=f"df -h {path.parent}",
                 )
-            said = snapshot.copy(connection, made)
-        if said != "ok":
-            raise StoreDamaged(f"The store's copy shows damage: {said}", command=repair(path))
+            said = _copy(connection, made)
+            if said != "ok":
+                _blame(connection, path, said)
         file = made.open("rb")
     finally:
         snapshot.remove(made)
     sha256 = hashlib.file_digest(file, "sha256").digest()
     file.seek(0)
     return Copy(file, os.fstat(file.fileno()).st_size, sha256)
+
+
+def _copy(connection: sqlite3.Connection, made: Path) -> str:
+    """Copy, and give what SQLite says of the copy, though it may not make sense of it at all."""
+    try:
+        return snapshot.copy(connection, made)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & _PRIMARY not in _DAMAGE:
+            raise
+        return str(error)
+
+
+def _blame(connection: sqlite3.Connection, path: Path, said: str) -> NoReturn:
+    """Say whose damage a copy shows: nobody writes into a store that is called damaged."""
+    try:
+        (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    if found != "ok":
+        raise StoreDamaged(f"The store's copy shows damage: {found}", command=repair(path))
+    raise OSError(errno.EIO, f"the copy is not what was written, and the store is whole: {said}")
 
 
 def clear(path: Path) -> None:

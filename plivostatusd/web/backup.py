@@ -13,10 +13,14 @@ from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.web.lasting import LastingHandler
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from plivostatusd.store.backup import Copy
 
 MEDIA_TYPE: Final = "application/vnd.sqlite3"
 SIZE_HEADER: Final = "X-Backup-Bytes"
+SPOOLED_HEADER: Final = "X-Backup-Spooled"
+STORE_HEADER: Final = "X-Store-File"
 _CHUNK_BYTES: Final = 256 * 1024
 
 
@@ -24,8 +28,9 @@ class BackupHandler(LastingHandler):
     """
     Sends a copy. Its size and its SHA-256 (`Repr-Digest`, RFC 9530) stand before it.
 
-    In chunks, without a Content-Length: when the daemon stops it ends early, and by its size and
-    digest whoever takes it knows.
+    So do how many callbacks are in the spool alone, and so not in it, and which file the store is:
+    a copy put in its place would take the store away from under us. It goes in chunks, without a
+    Content-Length: when the daemon stops it ends early, and whoever takes it knows by its size.
     """
 
     is_for_operators = True
@@ -43,6 +48,8 @@ class BackupHandler(LastingHandler):
             self.set_header(SIZE_HEADER, str(copy.size))
             digest = base64.b64encode(copy.sha256).decode()
             self.set_header("Repr-Digest", f"sha-256=:{digest}:")
+            self.set_header(SPOOLED_HEADER, str(self.services.keep.records))
+            self.set_header(STORE_HEADER, _name_of(self.services.store_path))
             await self._send(copy)
 
     async def _copy(self) -> Copy | None:
@@ -59,3 +66,12 @@ class BackupHandler(LastingHandler):
         while not self.over.done() and (chunk := await asyncio.to_thread(read, _CHUNK_BYTES)):
             self.write(chunk)
             await self.flush()
+
+
+def _name_of(store: Path) -> str:
+    """Name a file whatever path leads to it: by device and inode."""
+    try:
+        status = store.stat()
+    except OSError:
+        return "none"
+    return f"{status.st_dev}:{status.st_ino}"

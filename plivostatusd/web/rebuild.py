@@ -22,15 +22,21 @@ class RebuildHandler(LinesHandler):
     is_for_operators = True
 
     async def post(self) -> None:
-        """Say what differs; the last line counts. `write` makes the rows right."""
+        """
+        Say what differs; the last line counts. `write` makes the rows right.
+
+        With `progress` there are lines in between that say how many were compared so far.
+        """
         fields = dict(self.fields())
-        write = fields.pop("write", False)
-        if write not in _YES + _NO:
-            raise BadDemand((("write", "expected true or false"),))
-        await self.stream(self._differences(ids_of(fields), writes=write in _YES))
+        said = {name: fields.pop(name, False) for name in ("write", "progress")}
+        wrong = [name for name, value in said.items() if value not in _YES + _NO]
+        if wrong:
+            raise BadDemand(tuple((name, "expected true or false") for name in wrong))
+        writes, tells = (value in _YES for value in said.values())
+        await self.stream(self._differences(ids_of(fields), writes=writes, tells=tells))
 
     async def _differences(
-        self, ids: list[str], *, writes: bool
+        self, ids: list[str], *, writes: bool, tells: bool
     ) -> AsyncGenerator[dict[str, Any], None]:
         compared, different = 0, set[str]()
         by = self.asker.name
@@ -42,6 +48,8 @@ class RebuildHandler(LinesHandler):
             for each in stretch.differences:
                 different.add(each.message_id)
                 yield _shape(each)
+            if tells:
+                yield {"compared": compared}
         yield {
             "done": True,
             "compared": compared,

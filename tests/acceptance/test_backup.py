@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from bench.stores import make
 from tests.acceptance.daemon import ROOT, Daemon, running
 from tests.acceptance.test_restore import restore
@@ -132,7 +134,8 @@ async def test_a_daemon_that_dies(tmp_path: Path) -> None:
         assert not list(tmp_path.glob(".plivostatusd.db.*"))
 
 
-async def test_a_client_that_goes_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_client_that_goes_away(tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C leaves nothing behind, on either side, and the next backup is made at once."""
     make(tmp_path / "status.db", MESSAGES, still_open=0)
     backup = tmp_path / "plivostatusd.db"
@@ -141,7 +144,7 @@ async def test_a_client_that_goes_away(tmp_path: Path) -> None:
         unfinished = tmp_path / "status.db.backup-unfinished"
         while process.returncode is None and not unfinished.exists():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = await process.communicate()
         assert (130, b"", b"") == (process.returncode, out, err)
         assert not list(tmp_path.glob("*plivostatusd.db*"))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench.stores import make
 from tests.acceptance.daemon import ROOT, Daemon, running
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
@@ -72,3 +73,23 @@ async def test_textfile(tmp_path: Path) -> None:
         ["promtool", "check", "metrics"], input=path.read_bytes(), capture_output=True, check=False
     )
     assert (0, b"", b"") == (done.returncode, done.stdout, done.stderr)
+
+
+async def test_a_damaged_store(tmp_path: Path) -> None:
+    """While the store is damaged the metrics say so, and so does a check, instead of nothing."""
+    make(tmp_path / "status.db", 1_000, still_open=0)
+    with (tmp_path / "status.db").open("r+b") as file:
+        file.seek(100)
+        file.write(b"x" * 8_000)
+    async with running(tmp_path) as (daemon, _):
+        daemon.allow("store_damaged", "spool_entered", "batch_failed", "store_not_inspected")
+        await daemon.line("store_damaged")
+        here = places(daemon)[0]
+        status, line = await check(*here)
+        assert (CRITICAL, True) == (status, "store writable: " in line), line
+        assert "oldest_open=U" in line
+        assert CRITICAL == (await check(*here, "--check", "unknown-sends", "-c", "0"))[0]
+        text = (await daemon.api("GET", "/metrics")).text
+        assert "plivostatusd_store_writable 0.0" in text.splitlines()
+        assert "plivostatusd_messages{" not in text
+        assert 503 == (await daemon.operator("POST", "/backup")).status

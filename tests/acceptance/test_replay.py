@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +78,26 @@ async def test_a_replay_that_is_stopped_again_and_again(
         assert [] == await ctl(daemon, *words[:3])
 
 
+async def test_a_replay_that_is_killed(tmp_path: Path) -> None:
+    """A power cut costs no event: what it had not remembered comes again, a portion at most."""
+    make(tmp_path / "status.db", MESSAGES, still_open=0)
+    words = ("replay", "--cursor-file", str(tmp_path / "cursor"), "--pace", "4000")
+    written: list[Any] = []
+    async with running(tmp_path, reconcile={"after": "0"}) as (daemon, _):
+        wanted = await everything(daemon)
+        for lines_before in (1, 700, 1_500):
+            process = await begin(daemon, *words)
+            assert process.stdout is not None
+            lines = [await process.stdout.readline() for _ in range(lines_before)]
+            process.kill()
+            rest, _ = await process.communicate()
+            whole = [line for line in (*lines, *rest.splitlines(keepends=True)) if b"\n" in line]
+            written += map(json.loads, whole)
+        written += await ctl(daemon, *words[:3])
+    assert {each["cursor"]: each for each in written} == {each["cursor"]: each for each in wanted}
+    assert len(written) <= len(wanted) + 3 * 400
+
+
 async def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
     """`| head` is silent, and ends both with 0."""
     make(tmp_path / "status.db", MESSAGES, still_open=0)
@@ -123,3 +147,34 @@ async def test_without_a_daemon(tmp_path: Path) -> None:
         assert not (tmp_path / "cursor").exists()
     finally:
         await daemon.close()
+
+
+def everything_of(terminal: int) -> Iterator[bytes]:
+    """Read what was written on a terminal that nobody has open any more, and close it."""
+    with os.fdopen(terminal, "rb", buffering=0) as file, suppress(OSError):  # EIO is its end
+        while chunk := file.read(1 << 16):
+            yield chunk
+
+
+@pytest.mark.parametrize(
+    "words", [("replay",), ("export",), ("rebuild",), ("backup", "{}/kept.db")]
+)
+async def test_progress(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """On a terminal, and only there, it is seen how far long work is; nothing of it is left."""
+    make(tmp_path / "status.db", MESSAGES, still_open=0)
+    words = tuple(each.format(tmp_path) for each in words)
+    async with running(tmp_path, reconcile={"after": "0"}) as (daemon, _):
+        ours, theirs = os.openpty()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "plivostatusd.ctl", "--socket", str(daemon.api_socket), *words),
+            cwd=ROOT,
+            stdout=PIPE,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        out, _ = await process.communicate()
+        shown = b"".join(everything_of(ours))
+        assert 0 == process.returncode
+        assert b"\x1b" not in out
+        assert re.search(rb"events|messages|copy", shown)
+        assert shown.endswith(b"\r\x1b[K")

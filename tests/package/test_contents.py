@@ -49,6 +49,8 @@ FILES = {
     "usr/share/doc/plivostatusd/examples/encrypted-credentials.conf": 0o644,
     "usr/share/doc/plivostatusd/examples/nginx/plivostatusd.conf": 0o644,
     "usr/share/doc/plivostatusd/examples/plivostatusd.conf.example": 0o644,
+    "usr/share/doc/plivostatusd/examples/plivostatusd-textfile.service": 0o644,
+    "usr/share/doc/plivostatusd/examples/plivostatusd-textfile.timer": 0o644,
     "usr/share/man/man1/check_plivostatus.1.gz": 0o644,
     "usr/share/man/man1/plivostatusctl.1.gz": 0o644,
     "usr/share/man/man5/plivostatusd.conf.5.gz": 0o644,

@@ -16,13 +16,14 @@ from tests.unit.test_ctl_daemon import Answer, always, problem, run, serving
 CONTENT = b"SQLite format 3\0" + bytes(range(256)) * 5_000
 
 
-def copy(content: bytes = CONTENT, *, size: int | None = None, of: bytes = CONTENT) -> Answer:
-    """Answer with a copy that is announced as *of*."""
-    digest = base64.b64encode(hashlib.sha256(of).digest()).decode()
+def copy(content: bytes = CONTENT, *, size: int | None = None, **more: str) -> Answer:
+    """Answer with a copy, announced as the whole of it."""
+    digest = base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()
     headers = {
         "Content-Type": "application/vnd.sqlite3",
-        "X-Backup-Bytes": str(len(of) if size is None else size),
+        "X-Backup-Bytes": str(len(CONTENT) if size is None else size),
         "Repr-Digest": f"sha-256=:{digest}:",
+        **{name.replace("_", "-"): value for name, value in more.items()},
     }
     return Answer(200, headers=headers, raw=content)
 
@@ -60,7 +61,31 @@ def test_as_json(tmp_path: Path) -> None:
         "file": str(tmp_path / "kept.db"),
         "bytes": len(CONTENT),
         "sha256": hashlib.sha256(CONTENT).hexdigest(),
+        "spooled": 0,
     } == ended.json
+
+
+def test_what_is_not_in_it(tmp_path: Path) -> None:
+    """Callbacks that are in the spool alone are said not to be in the copy."""
+    with serving("unix", tmp_path) as daemon:
+        daemon.script.append(always(copy(X_Backup_Spooled="3")))
+        ended = run("backup", *daemon.options, str(tmp_path / "kept.db"))
+    assert (0, True) == (ended.status, "3 callbacks wait in the spool" in ended.err)
+
+
+def test_not_over_the_store(tmp_path: Path) -> None:
+    """The store itself is never replaced, whatever path leads to it."""
+    store = tmp_path / "status.db"
+    store.write_text("the store")
+    (tmp_path / "link.db").symlink_to(store)
+    status = store.stat()
+    for name in ("status.db", "link.db"):
+        with serving("unix", tmp_path) as daemon:
+            here = f"{status.st_dev}:{status.st_ino}"
+            daemon.script.append(always(copy(X_Store_File=here)))
+            ended = run("backup", *daemon.options, str(tmp_path / name))
+        assert (64, True) == (ended.status, "is the store itself" in ended.err)
+    assert "the store" == store.read_text()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from plivostatusd.domain.errors import NoRoom, StoreDamaged
-from plivostatusd.store import backup, database
+from plivostatusd.store import backup, database, snapshot
 
 
 @pytest.fixture
@@ -88,6 +88,43 @@ def test_a_damaged_store(path: Path) -> None:
     with pytest.raises(StoreDamaged, match="copy shows damage") as caught:
         backup.take(path)
     assert "--salvage" in caught.value.command
+    assert set() == left(path)
+
+
+@pytest.mark.parametrize("place", [100, 4096 * 3])
+def test_pages_that_are_garbage(path: Path, place: int) -> None:
+    """Of a store whose pages make no sense there is none either, and it is called damaged."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(b"x" * 4000)
+    with pytest.raises((StoreDamaged, sqlite3.DatabaseError)) as caught:
+        backup.take(path)
+    code = getattr(caught.value, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    assert code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    assert set() == left(path)
+
+
+@pytest.mark.parametrize("is_raised", [True, False])
+def test_a_bad_copy_of_a_good_store(
+    path: Path, monkeypatch: pytest.MonkeyPatch, is_raised: bool
+) -> None:
+    """What is wrong with the copy alone is the disk's fault: the store is not called damaged."""
+    copy = snapshot.copy
+
+    def spoilt(connection: sqlite3.Connection, made: Path) -> str:
+        copy(connection, made)
+        with made.open("r+b") as file:
+            file.write(b"x" * 4096)
+        with closing(sqlite3.connect(made)) as target:
+            if is_raised:
+                target.execute("PRAGMA integrity_check(1)")
+        return "page 1 is garbage"
+
+    monkeypatch.setattr(snapshot, "copy", spoilt)
+    with pytest.raises(OSError, match="the store is whole"):
+        backup.take(path)
     assert set() == left(path)
 
 

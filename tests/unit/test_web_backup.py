@@ -57,6 +57,9 @@ async def test_a_copy(house: Listeners) -> None:
     assert str(len(reply.body)) == reply.headers["X-Backup-Bytes"]
     digest = base64.b64encode(hashlib.sha256(reply.body).digest()).decode()
     assert f"sha-256=:{digest}:" == reply.headers["Repr-Digest"]
+    status = house.store_path.stat()
+    assert f"{status.st_dev}:{status.st_ino}" == reply.headers["X-Store-File"]
+    assert "0" == reply.headers["X-Backup-Spooled"]
 
 
 async def test_for_operators_alone(house: Listeners) -> None:

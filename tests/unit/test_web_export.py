@@ -12,6 +12,7 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from plivostatusd.web import export
+from tests.logbook import Logbook
 from tests.unit.listeners import Listeners, callback, running
 from tests.unit.store_place import uuid
 
@@ -52,6 +53,13 @@ async def test_each_once(house: Listeners, monkeypatch: pytest.MonkeyPatch, page
     assert [each["id"] for each in reversed(listed)] == [each["id"] for each in messages]
     for message in messages:
         assert message == (await house.api("GET", f"/messages/{message['id']}")).json
+
+
+async def test_it_is_logged(house: Listeners, logbook: Logbook) -> None:
+    """Who took how many messages away stands in the log, and none of what they say."""
+    await fill(house)
+    await exported(house)
+    assert [{"by": "local", "count": COUNT}] == logbook.events("messages_exported")
 
 
 async def test_a_period(house: Listeners) -> None:

@@ -71,6 +71,16 @@ async def test_a_difference(house: Listeners) -> None:
     )
 
 
+async def test_progress(house: Listeners, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wants to know how far it is hears that after each stretch, and nobody else."""
+    monkeypatch.setattr(rebuilding, "ROWS_PER_STRETCH", 3)
+    for number in range(8):
+        await report(house, number, "sent")
+    *told, done = await rebuild(house, progress=True)
+    assert [{"compared": n} for n in (3, 6, 8, 8)] == told
+    assert 8 == done["compared"]
+
+
 @pytest.mark.expect_log("message_rebuilt")
 async def test_written(house: Listeners) -> None:
     """With `write` the row becomes what its events say."""
@@ -139,6 +149,7 @@ async def test_what_is_not_there(house: Listeners) -> None:
         {"ids": ["x"] * 1001},
         {"write": "x"},
         {"write": [1]},
+        {"progress": "x"},
         {"x": 1},
     ],
 )
