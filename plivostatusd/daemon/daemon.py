@@ -46,7 +46,8 @@ from plivostatusd.host.reload_note import ReloadNote
 from plivostatusd.log import configure, get_logger
 from plivostatusd.plivo.api import PlivoApi
 from plivostatusd.store import backup, database
-from plivostatusd.store.handle import Handle, repair
+from plivostatusd.store.failure import repair
+from plivostatusd.store.handle import Handle
 from plivostatusd.store.inspection import inspect
 from plivostatusd.store.keep import Keep
 from plivostatusd.store.reader import Reader

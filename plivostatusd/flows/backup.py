@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from plivostatusd.domain.errors import StoreDamaged, StoreUnavailable
 from plivostatusd.log import get_logger
 from plivostatusd.store import backup
-from plivostatusd.store.handle import damage_of
+from plivostatusd.store.failure import damage_of
 
 if TYPE_CHECKING:
     from pathlib import Path

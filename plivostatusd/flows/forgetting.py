@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 from plivostatusd.domain.errors import Refusal, StoreUnavailable
 from plivostatusd.log import get_logger
 from plivostatusd.store import forgetting, rebuilding
+from plivostatusd.store.failure import damage_of
 from plivostatusd.store.forgetting import Blanked, Found, Number
-from plivostatusd.store.handle import damage_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence

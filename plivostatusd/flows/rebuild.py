@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.log import get_logger
 from plivostatusd.store import figures, folding, rebuilding
-from plivostatusd.store.handle import damage_of
+from plivostatusd.store.failure import damage_of
 from plivostatusd.store.rebuilding import Difference, Stretch
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.store import figures, rebuilding
-from plivostatusd.store.handle import damage_of
+from plivostatusd.store.failure import damage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
 
 from plivostatusd.domain.errors import NoRoom, StoreDamaged
 from plivostatusd.store import rebuilding, snapshot
-from plivostatusd.store.handle import repair
+from plivostatusd.store.failure import repair
 
 if TYPE_CHECKING:
     from pathlib import Path

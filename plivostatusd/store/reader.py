@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiosqlite
 
 from plivostatusd.domain.errors import StoreUnavailable
-from plivostatusd.store.handle import damage_of
+from plivostatusd.store.failure import damage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
