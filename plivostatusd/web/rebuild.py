@@ -48,7 +48,7 @@ class RebuildHandler(LinesHandler):
             for each in stretch.differences:
                 different.add(each.message_id)
                 yield _shape(each)
-            if tells:
+            if tells and stretch.compared:
                 yield {"compared": compared}
         yield {
             "done": True,
