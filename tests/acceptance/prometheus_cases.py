@@ -1,8 +1,8 @@
 """
 Worlds in which each alert fires, and others beside them in which none does.
 
-Series are written as promtool has them: `0+1x60` is 0, then 60 steps of 1, a minute each; the clock
-begins at nought.
+Series are written as promtool has them: `0+1x60` is 0, then 60 steps of 1, a minute each, or
+`MINUTES` where a world lasts for days; the clock begins at nought.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ REFUSED = "plivostatusd_callbacks_refused_total"
 CALLBACKS = "plivostatusd_callbacks_total"
 LAST = "plivostatusd_last_callback_timestamp_seconds"
 OUTBOX = "plivostatusd_outbox_messages"
+A_DAY = 1_440
+MINUTES = 5
 FREE, RESERVE = "plivostatusd_disk_free_bytes", "plivostatusd_disk_reserve_bytes"
 CERTIFICATE = "plivostatusd_certificate_expiry_timestamp_seconds"
 
@@ -28,6 +30,11 @@ class Case:
     minute: int
     series: dict[str, str]
     about: str
+
+    @property
+    def step(self) -> int:
+        """How many minutes lie between two values."""
+        return MINUTES if self.minute > A_DAY else 1
 
     def __str__(self) -> str:
         """Name it for whoever reads promtool's complaint."""
@@ -94,9 +101,9 @@ CASES = [
         "CallbacksRefused",
         3000,
         "far above the usual",
-        {of(REFUSED, reason="mismatch"): "0+1x2880 2881+10x120"},
+        {of(REFUSED, reason="mismatch"): "0+5x576 2885+50x24"},
     ),
-    silent("CallbacksRefused", 2880, "as usual", {of(REFUSED, reason="mismatch"): "0+1x2880"}),
+    silent("CallbacksRefused", 2880, "as usual", {of(REFUSED, reason="mismatch"): "0+5x576"}),
     silent("CallbacksRefused", 45, "scanners", {of(REFUSED, reason="no_signature"): "0x30 1+9x20"}),
     silent("CallbacksRefused", 45, "few", {of(REFUSED, reason="mismatch"): "0x40 3x20"}),
     fires("CallbackReplayed", 15, "one", {of(REFUSED, reason="replay"): "0x10 1x10"}),
@@ -143,15 +150,15 @@ CASES = [
         "DeliveryRatioDropped",
         1560,
         "a bad hour",
-        outcomes("0+10x1500 15001+1x70", "0x1500 0+9x70"),
+        outcomes("0+50x300 15005+5x14", "0x300 0+45x14"),
     ),
     fires("DeliveryRatioDropped", 60, "bad from the start", outcomes("0+1x70", "0+9x70")),
-    silent("DeliveryRatioDropped", 1560, "as bad as ever", outcomes("0+5x1570", "0+5x1570")),
+    silent("DeliveryRatioDropped", 1560, "as bad as ever", outcomes("0+25x314", "0+25x314")),
     silent(
         "DeliveryRatioDropped",
         1560,
         "few",
-        outcomes("0+1x1500 1500x70", "0x1500 0x30 1+1x12 13x30"),
+        outcomes("0+5x300 1500x14", "0x306 1+4x3 13x6"),
     ),
-    silent("DeliveryRatioDropped", 1560, "none", outcomes("0+1x1400 1400x200", "0x1600")),
+    silent("DeliveryRatioDropped", 1560, "none", outcomes("0+5x280 1400x40", "0x320")),
 ]
