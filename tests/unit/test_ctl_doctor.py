@@ -117,6 +117,12 @@ def test_the_daemon(tmp_path: Path) -> None:
     assert "-> systemctl start plivostatusd" in found
     busy = told(ready={"store writable": "locked", "spool empty": "1", "disk free": "x"})
     assert ["fault"] == [state for state, _ in seen(daemon.check, Stage(path, busy))]
+    held = told(ready={"outbox moving": "held by root"}, held="held by root")
+    lines = seen(daemon.check, Stage(path, held))
+    assert ["warning", "ok"] == [state for state, _ in lines]
+    assert lines[0][1].endswith("plivostatusctl release")
+    paused = told(ready={"outbox moving": "Plivo refuses the account"}, held=None)
+    assert ["fault"] == [state for state, _ in seen(daemon.check, Stage(path, paused))]
 
 
 def test_nobody_is_an_operator(tmp_path: Path) -> None:
