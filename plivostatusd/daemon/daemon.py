@@ -423,7 +423,7 @@ class Daemon:
         self._callbacks.body_bytes_max = new.callbacks.body_max
         self._services.rules = terms.rules(new)
         self._services.knows = terms.knows(new, self._path)
-        self._front_door.terms = terms.front_door(new)
+        self._front_door.change(terms.front_door(new))
         self._services.default_sender = new.send.from_
         self._services.wait_s = new.send.wait
         self._services.writer.commit_timeout_s = new.store.commit_timeout

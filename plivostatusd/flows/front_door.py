@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 from urllib.parse import urlsplit
@@ -94,7 +95,7 @@ class _Underway:
 
 
 class FrontDoor:
-    """Sends probes and recognises them. `terms` may be replaced at a reload."""
+    """Sends probes and recognises them."""
 
     def __init__(self, terms: Terms, gauges: Gauges) -> None:
         self.terms = terms
@@ -102,16 +103,27 @@ class FrontDoor:
         self._gauges = gauges
         self._underway: _Underway | None = None
         self._turn = asyncio.Lock()
+        self._moved = asyncio.Event()
+
+    def change(self, terms: Terms) -> None:
+        """Go by other terms from now on; another URL is probed at once."""
+        if terms.public_url != self.terms.public_url:
+            self._moved.set()
+        self.terms = terms
 
     async def run(self) -> None:
         """Probe soon, and then each hour, until cancelled."""
-        await asyncio.sleep(FIRST_S)
+        wait_s = FIRST_S
         while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._moved.wait()
+            self._moved.clear()
             try:
                 await self.probe()
             except Exception:
                 log.exception("front_door_failed")
-            await asyncio.sleep(EVERY_S)
+            wait_s = EVERY_S
 
     async def probe(self) -> Probed:
         """Send one and say how it ended. One at a time: a second one waits for the first."""

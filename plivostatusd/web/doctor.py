@@ -58,6 +58,7 @@ class DoctorHandler(ReadyHandler):
                 "tokens": [key.fingerprint for key in knows.keys],
                 "store": str(services.store_path),
                 "spool_records": services.keep.records,
+                "held": services.outbox.held,
                 "ready": await self.checks(),
             }
         )

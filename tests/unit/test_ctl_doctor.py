@@ -56,6 +56,21 @@ def test_a_bad_configuration(tmp_path: Path) -> None:
     assert "fault" == missing[0]
 
 
+def test_files_that_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not read what the configuration names is told to be root: that is no fault."""
+
+    def denied(*_: Any, **__: Any) -> None:
+        raise PermissionError
+
+    stage = Stage(settings(tmp_path))
+    read = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda self, *a: denied() if "token" in self.name else read(self, *a)
+    )
+    state, found = one(configuration.check, stage)
+    assert ("warning", True) == (state, found.endswith("-> sudo plivostatusctl doctor"))
+
+
 def test_what_is_in_force(tmp_path: Path) -> None:
     """Settings that were changed since, another file and a refused reload are told apart."""
     path = settings(tmp_path, api="listen = unix:/run/x.sock")
@@ -102,6 +117,12 @@ def test_the_daemon(tmp_path: Path) -> None:
     assert "-> systemctl start plivostatusd" in found
     busy = told(ready={"store writable": "locked", "spool empty": "1", "disk free": "x"})
     assert ["fault"] == [state for state, _ in seen(daemon.check, Stage(path, busy))]
+    held = told(ready={"outbox moving": "held by root"}, held="held by root")
+    lines = seen(daemon.check, Stage(path, held))
+    assert ["warning", "ok"] == [state for state, _ in lines]
+    assert lines[0][1].endswith("plivostatusctl release")
+    paused = told(ready={"outbox moving": "Plivo refuses the account"}, held=None)
+    assert ["fault"] == [state for state, _ in seen(daemon.check, Stage(path, paused))]
 
 
 def test_nobody_is_an_operator(tmp_path: Path) -> None:
@@ -312,13 +333,16 @@ def test_an_old_nginx(tmp_path: Path) -> None:
 
 
 UNIT = "LoadState=loaded\nMainPID=42\nDropInPaths=/x.conf\n"
-CONFINED = UNIT + "NoNewPrivileges=yes\nProtectSystem=strict\nPrivateTmp=yes\n"
+CONFINED = (
+    f"{UNIT}NoNewPrivileges=yes\nProtectSystem=strict\nPrivateTmp=yes\n"
+    "Overall exposure level for plivostatusd.service: 1.3 OK"
+)
 
 
 @pytest.mark.parametrize(
     ("shown", "about", "state", "words"),
     [
-        (Said(0, CONFINED), told(pid=42), "ok", "as shipped"),
+        (Said(0, CONFINED), told(pid=42), "ok", "as shipped (exposure 1.3 of 10)"),
         (Said(0, UNIT), told(pid=42), "warning", "NoNewPrivileges"),
         (Said(0, CONFINED), told(pid=43), "warning", "is not the unit's"),
         (Said(0, CONFINED), told(pid=42, uid=0), "warning", "runs as root"),

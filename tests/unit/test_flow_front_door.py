@@ -16,7 +16,7 @@ from plivostatusd.domain.signature import Signed
 from plivostatusd.flows import front_door
 from plivostatusd.flows.front_door import Probed
 from tests.logbook import Logbook
-from tests.unit.listeners import Listeners, callback, front_door_terms, listening
+from tests.unit.listeners import Listeners, callback, front_door_terms, listening, until
 
 COUNTED = ("plivostatusd_callbacks_total", "plivostatusd_callbacks_refused_total")
 
@@ -219,6 +219,21 @@ async def test_what_failed_is_said_once(tmp_path: Path, logbook: Logbook) -> Non
                 await listeners.front_door.probe()
         assert 1 == len(logbook.events("front_door_closed"))
         assert 2 == len(logbook.events("front_door_probed"))
+
+
+async def test_another_url(tmp_path: Path, logbook: Logbook) -> None:
+    """A public_url that moves at a reload is probed at once; other changes wait for the hour."""
+    async with house(tmp_path) as listeners:
+        door = listeners.front_door
+        terms, nowhere = door.terms, "http://127.0.0.1:9"
+        running = asyncio.ensure_future(door.run())
+        door.change(replace(terms, upstream="unix:/x"))
+        await asyncio.sleep(0)
+        door.change(replace(terms, public_url=nowhere))
+        await until(lambda: logbook.events("front_door_probed"))
+        running.cancel()
+        (line,) = logbook.events("front_door_probed")
+    assert nowhere in line["found"]
 
 
 @pytest.mark.expect_log("front_door_failed")

@@ -25,12 +25,21 @@ def check(scene: Scene) -> Iterator[Check]:
         return
     ready = told.get("ready") or {}
     faults = {name: fault for name, fault in ready.items() if fault and name not in _ELSEWHERE}
+    if told.get("held") and faults.get(_OUTBOX) == told["held"]:
+        del faults[_OUTBOX]
+        yield _SAY.warning(
+            f"it hands nothing to Plivo: {told['held']}",
+            "plivostatusctl list --status pending, then plivostatusctl release",
+        )
     for name, fault in faults.items():
         yield _SAY.fault(
             f"not ready: {name}: {fault}", "journalctl -u plivostatusd -p warning -n 20"
         )
     if not faults:
-        yield _SAY.ok(f"it runs (process {told.get('pid')}) and is ready")
+        yield _SAY.ok(f"it runs (process {told.get('pid')}) and takes callbacks and sends")
+
+
+_OUTBOX = "outbox moving"
 
 
 def _fix(scene: Scene, hint: str) -> str:
