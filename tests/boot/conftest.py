@@ -18,11 +18,12 @@ from tests.package.built import ROOT
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test of this folder time: root file systems and the package may have to be made."""
+    """Give each test of this folder time, to make a root file system and the package; begin early."""
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.timeout(300))
+            item.add_marker(pytest.mark.takes(120))
 
 
 @pytest.hookimpl(wrapper=True)
