@@ -3,9 +3,8 @@ Who runs what when several processes share the tests, as `make test` has it (pyt
 
 Most of the long tests wait for sockets, disks and other processes, and leave a core idle; so there
 is one worker more than cores. A share is a file, run by one worker in its order: what it sets up is
-set up once. In the folders `APART` a share is one test, and in boot/ it is all that one Debian runs, because
-it is booted once. The longest begin first (marker `takes`),
-so that in the end nobody is waited for.
+set up once. In boot/ it is all that one Debian runs, booted once; in the folders `APART` it is
+one test. The longest begin first (marker `takes`), so that in the end nobody is waited for.
 
 conftest.py takes the hooks from here. Without `-n` none of this happens.
 """

@@ -18,7 +18,7 @@ from tests.package.built import ROOT
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test of this folder time, to make a root file system and the package; begin early."""
+    """Begin early, and with time: root file systems and the package may have to be made."""
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
