@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import os
 import platform
 import sqlite3
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from plivostatusd import __version__
 from plivostatusd.config import ConfigError, load
-from plivostatusd.domain.errors import StartRefused
+from plivostatusd.domain.errors import StartRefused, StoryEnded
+from plivostatusd.host.service_manager import ServiceManager
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 OK: Final = 0
 USAGE: Final = 64
 UNAVAILABLE: Final = 69
+SOFTWARE: Final = 70
 CONFIGURATION: Final = 78
 DEFAULT_CONFIG: Final = Path("/etc/plivostatusd/plivostatusd.conf")
 
@@ -47,7 +50,8 @@ def parser() -> argparse.ArgumentParser:
     made = _Parser(
         prog="plivostatusd",
         description="Sends SMS through Plivo, and keeps the one true status of each.",
-        epilog="Exit status: 0 good, 64 usage, 69 something needed is not there, 78 configuration.",
+        epilog="Exit status: 0 good, 64 usage, 69 something needed is not there, 70 a fault of the"
+        " program, 78 configuration.",
         allow_abbrev=False,
     )
     made.add_argument(
@@ -94,10 +98,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     options = _options(argv)
     try:
-        loaded = load(options.config, os.environ, testing=options.test)
+        loaded = load(
+            options.config, os.environ, testing=options.test, with_secrets=not options.restore
+        )
     except ConfigError as error:
         for problem in error.problems:
             sys.stderr.write(f"{problem}\n")
+        if not (options.test or options.restore):
+            _manager().status(_summary(error, options.config))
         return CONFIGURATION
     if options.test:
         for warning in loaded.warnings:
@@ -105,6 +113,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{options.config}: the configuration is good\n")
         return OK
     return _restore(loaded, options) if options.restore else _run(loaded, options)
+
+
+def _manager() -> ServiceManager:
+    return ServiceManager(os.environ, pid=os.getpid())
+
+
+def _summary(error: ConfigError, path: Path) -> str:
+    """Say in one line why the service cannot start, for `systemctl status`."""
+    more = len(error.problems) - 1
+    others = f" (and {more} more)" if more else ""
+    command = error.command or f"plivostatusd -t -c {path}"
+    return f"Not started: {error.problems[0]}{others}. Type: {command}"
 
 
 def _restore(loaded: Loaded, options: argparse.Namespace) -> int:
@@ -141,6 +161,9 @@ def _run(loaded: Loaded, options: argparse.Namespace) -> int:
     from plivostatusd import daemon
 
     os.umask(0o077)
+    # Where each thread was, when the watchdog aborts us; names of files and functions, no values.
+    faulthandler.enable()
+    manager = _manager()
     daemon.configure_logs(loaded.config, dev=options.dev)
     for warning in loaded.warnings:
         daemon.log.info("config_warned", problem=str(warning), hint="plivostatusd -t")
@@ -149,8 +172,11 @@ def _run(loaded: Loaded, options: argparse.Namespace) -> int:
 
         autoreload.add_reload_hook(sys.stdout.flush)
     try:
-        asyncio.run(_serve(loaded, options))
+        asyncio.run(_serve(loaded, options, manager))
+    except StoryEnded:
+        return SOFTWARE
     except StartRefused as refused:
+        manager.status(f"Not started: {refused}")
         daemon.log.error("start_refused", reason=str(refused), hint=refused.command)
         sys.stderr.write(f"plivostatusd: {refused}\n")
         return UNAVAILABLE
@@ -162,7 +188,7 @@ def _run(loaded: Loaded, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _serve(loaded: Loaded, options: argparse.Namespace) -> None:
+async def _serve(loaded: Loaded, options: argparse.Namespace, manager: ServiceManager) -> None:
     from plivostatusd.daemon import Daemon
 
     if options.dev:
@@ -170,7 +196,8 @@ async def _serve(loaded: Loaded, options: argparse.Namespace) -> None:
 
         autoreload.start()
     config, path = loaded.config, options.config
-    await Daemon(config, path=path, environ=os.environ, is_dev=options.dev).run()
+    is_dev = options.dev
+    await Daemon(config, path=path, environ=os.environ, manager=manager, is_dev=is_dev).run()
 
 
 if __name__ == "__main__":

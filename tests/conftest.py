@@ -21,8 +21,18 @@ from tornado.ioloop import IOLoop
 
 from tests.logbook import Logbook
 from tests.meta.source import FIGURES
+from tests.shares import (  # noqa: F401 - hooks, found here by their names
+    longest_first,
+    pytest_sessionfinish,
+    pytest_testnodedown,
+    pytest_xdist_auto_num_workers,
+    pytest_xdist_make_scheduler,
+)
 
 _LOGBOOK = Logbook()
+
+_MEASURED = "unit"
+"""The folder whose tests count as coverage: to watch the others takes a minute, and adds 0.5 %."""
 
 # No deadline and no complaint about slowness: both judge the machine, not the code.
 settings.register_profile(
@@ -41,11 +51,14 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put `gen_test` on each coroutine: without it pytest-tornado would leave it to nobody."""
+    longest_first(config, items)
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
             item.add_marker(pytest.mark.gen_test)
+        if _MEASURED not in item.path.parts:
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -23,6 +23,7 @@ from plivostatusd.config.sections import (
 )
 from plivostatusd.config.setting import Setting
 from plivostatusd.config.table import SETTINGS, Config, Secrets
+from plivostatusd.config.tokens import handed_over
 
 __all__ = [
     "DEFAULT_PATH",
@@ -43,5 +44,6 @@ __all__ = [
     "Setting",
     "Store",
     "example",
+    "handed_over",
     "load",
 ]

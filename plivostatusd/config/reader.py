@@ -46,12 +46,15 @@ class _Given(NamedTuple):
     origin: Origin
 
 
-def load(path: Path, environ: Mapping[str, str], *, testing: bool = False) -> Loaded:
+def load(
+    path: Path, environ: Mapping[str, str], *, testing: bool = False, with_secrets: bool = True
+) -> Loaded:
     """
     Read the configuration in *path*, overridden by *environ*.
 
     *testing* is for `plivostatusd -t`, which is not the daemon: tokens are looked for, last, in
     the place where the package stores them, and a warning says so where only root may look.
+    Without *with_secrets* no token is looked for, which is enough for a restore.
 
     Raises:
         ConfigError: the configuration cannot be used; it holds every problem that was found.
@@ -63,10 +66,12 @@ def load(path: Path, environ: Mapping[str, str], *, testing: bool = False) -> Lo
     report.problems.extend(environment.strangers(environ))
     values.update(_values(_from_environment(environ), report))
     _require(report)
-    config = _with_secrets(_config(values), environ, report, testing=testing)
-    check(config, report)
+    config = _config(values)
+    if with_secrets:
+        config = _with_secrets(config, environ, report, testing=testing)
+        check(config, report)
     if report.problems:
-        raise ConfigError(report.problems)
+        raise ConfigError(report.problems, command=report.command)
     return Loaded(config=config, warnings=tuple(report.warnings))
 
 
@@ -76,7 +81,7 @@ def _from_file(path: Path, report: Report) -> list[_Given]:
         content = files.read(path)
     except Unfit as unfit:
         problem = Problem(file=report.file, found=f"the file {unfit.what}")
-        raise ConfigError((problem,)) from unfit
+        raise ConfigError((problem,), command=unfit.command) from unfit
     reading = ini.parse(content.data, report.file, _KNOWN)
     if not reading.is_text:
         raise ConfigError(reading.problems)
@@ -169,8 +174,10 @@ def _check_authorities(path: Path | None, report: Report) -> None:
     if path is None:
         return
     try:
-        found = "" if b"CERTIFICATE-----" in files.read(path).data else "holds no certificate"
-    except Unfit as unfit:
-        found = unfit.what
-    if found:
-        report.refuse("plivo.ca_file", f"the file that it names {found}", "a PEM file")
+        if b"CERTIFICATE-----" in files.read(path).data:
+            return
+        unfit = Unfit("holds no certificate")
+    except Unfit as unreadable:
+        unfit = unreadable
+    found = f"the file that it names {unfit.what}"
+    report.refuse("plivo.ca_file", found, "a PEM file", command=unfit.command)

@@ -21,7 +21,7 @@ from plivostatusd.config.kinds import PLACEHOLDER, SECRET
 from plivostatusd.config.problem import Problem, Unfit
 from plivostatusd.config.report import Report
 from plivostatusd.config.sections import Api, Plivo
-from plivostatusd.config.table import Secrets
+from plivostatusd.config.table import Config, Secrets
 from plivostatusd.domain.secret import Secret
 
 STORED = Path("/etc/plivostatusd/credentials")
@@ -29,6 +29,8 @@ STORED = Path("/etc/plivostatusd/credentials")
 
 API_TOKEN_CHARS_MIN = 16
 
+_UNSET = "no token for TCP clients is stored"
+_MADE = "NAME TOKEN; to have one made, type: dpkg-reconfigure plivostatusd"
 _PLAIN_VARIABLE = "PLIVO_AUTH_TOKEN"
 _NO_API_TOKENS: Mapping[str, Secret] = MappingProxyType({})
 _API_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -51,8 +53,21 @@ def find(
     return Secrets(
         auth_tokens=_auth_tokens(plivo, environ, report, stored),
         main_auth_tokens=main or (),
-        api_tokens=_api_tokens(api.token_file, environ, report, stored),
+        api_tokens=_api_tokens(api, environ, report, stored),
     )
+
+
+def handed_over(config: Config, environ: Mapping[str, str]) -> list[str]:
+    """Name the tokens of *config* that systemd has handed over: it does so at a start, for sure."""
+    credentials = environ.get("CREDENTIALS_DIRECTORY")
+    if not credentials:
+        return []
+    from_settings = {"auth_token": config.plivo.auth_token_file, "api_token": config.api.token_file}
+    return [
+        name
+        for name, path in from_settings.items()
+        if path is None and (Path(credentials) / name).is_file()
+    ]
 
 
 def _auth_tokens(
@@ -65,11 +80,12 @@ def _auth_tokens(
         if tokens:
             return tokens
     if {"plivo.auth_token", "plivo.auth_token_file"}.isdisjoint(report.refused):
+        usual = "" if stored is None else f"in {stored / 'auth_token'}, "
         report.refuse(
             "plivo.auth_token_file",
             "no token of the account was found",
-            "one here, in $CREDENTIALS_DIRECTORY/auth_token, in auth_token, or in the environment "
-            f"variable {_PLAIN_VARIABLE}",
+            f"one {usual}in a file named here, in $CREDENTIALS_DIRECTORY/auth_token, in auth_token,"
+            f" or in the environment variable {_PLAIN_VARIABLE}",
         )
     return ()
 
@@ -96,7 +112,7 @@ def _of_setting(path: Path | None, name: str, report: Report) -> tuple[Secret, .
     try:
         return _tokens(path, name, report)
     except Unfit as unfit:
-        report.refuse(name, f"the file that it names {unfit.what}", "a readable file")
+        report.refuse_file(name, unfit)
         return None
 
 
@@ -163,17 +179,21 @@ def _parsed(
 
 
 def _api_tokens(
-    path: Path | None, environ: Mapping[str, str], report: Report, stored: Path | None
+    api: Api, environ: Mapping[str, str], report: Report, stored: Path | None
 ) -> Mapping[str, Secret]:
     """Return the tokens of the first place there is: the setting's, systemd's, the package's."""
-    name = "api.token_file"
+    name, path = "api.token_file", api.token_file
     credentials = environ.get("CREDENTIALS_DIRECTORY")
     if path is not None:
         try:
             return _api_lines(files.read(path), path, report)
         except Unfit as unfit:
-            report.refuse(name, f"the file that it names {unfit.what}", "a readable file")
+            report.refuse_file(name, unfit)
             return _NO_API_TOKENS
+    if credentials and _is_unset(Path(credentials) / "api_token"):
+        if not all(address.is_unix for address in api.listen):
+            report.problems.append(_in_file(STORED / "api_token", name, _UNSET, expected=_MADE))
+        return _NO_API_TOKENS
     if credentials and (tokens := _api_tokens_in(Path(credentials), report)) is not None:
         return tokens
     if (
@@ -182,6 +202,14 @@ def _api_tokens(
     ):
         return tokens
     return _NO_API_TOKENS
+
+
+def _is_unset(path: Path) -> bool:
+    """Say whether a unit's `SetCredential=` stands in for a file that is missing."""
+    try:
+        return files.read(path).data.strip() == PLACEHOLDER.encode()
+    except Unfit:
+        return False
 
 
 def _api_tokens_in(

@@ -22,6 +22,7 @@ from plivostatusd.ctl.errors import UsageError
 CONFIG = Path("/etc/plivostatusd/plivostatusd.conf")
 DEFAULT_LISTEN = "127.0.0.1:8788"
 USUAL_SOCKET = "/run/plivostatusd/api.sock"
+STORED_TOKEN = Path("/etc/plivostatusd/credentials/api_token")
 USUAL_PLACES = (f"unix:{USUAL_SOCKET}", DEFAULT_LISTEN)
 
 
@@ -87,12 +88,10 @@ def _configured_token(found: Configured, address: Address) -> str:
     The configuration's token goes to the daemon's own listeners, and to a URL only where nobody
     on the way can read it.
     """
-    if found.token_file is None:
-        return ""
     if address not in found.addresses and not address.keeps_secrets:
         return ""
     try:
-        return first_token(found.token_file)
+        return first_token(found.token_file or STORED_TOKEN)
     except (OSError, UsageError):
         return ""  # may be none of this user's business; the daemon says whether it is needed
 

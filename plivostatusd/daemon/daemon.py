@@ -2,8 +2,9 @@
 Composition: builds the house in order, serves, drains, and closes in reverse.
 
 Nobody else makes a door or a flow. Start: logs, lock, listeners, store, flows; what needs the store
-begins once that can be opened, and meanwhile the spool takes callbacks. Stop: listeners take no
-more, what is in flight is answered, sends on their way are waited for, the store is closed.
+begins once that can be opened, and meanwhile the spool takes callbacks. Stop: no sends are taken,
+those on their way are waited for, then no callbacks are; what is in flight is answered, and the
+store is closed.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from plivostatusd import __version__
-from plivostatusd.config import ConfigError, load
-from plivostatusd.daemon import terms
-from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavailable
+from plivostatusd.config import ConfigError, handed_over, load
+from plivostatusd.daemon import condition, terms
+from plivostatusd.daemon.doors import Doors
+from plivostatusd.daemon.watch import Watch
+from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavailable, StoryEnded
 from plivostatusd.flows.evidence import Evidence
 from plivostatusd.flows.forgetting import Forgetting
 from plivostatusd.flows.ingest import Ingest
@@ -35,10 +38,9 @@ from plivostatusd.flows.refusals import Refusals
 from plivostatusd.flows.stats import Stats
 from plivostatusd.flows.upkeep import Upkeep
 from plivostatusd.host.clock import Clock
-from plivostatusd.host.descriptors import raise_limit
 from plivostatusd.host.filesystem import refuse_network
 from plivostatusd.host.lock import DirectoryLock
-from plivostatusd.host.sockets import Listener, actual_address, listen
+from plivostatusd.host.reload_note import ReloadNote
 from plivostatusd.log import configure, get_logger
 from plivostatusd.plivo.api import PlivoApi
 from plivostatusd.store import database
@@ -51,18 +53,16 @@ from plivostatusd.store.spool import Spool, spool_refused
 from plivostatusd.store.writer import Writer
 from plivostatusd.web.api import application
 from plivostatusd.web.callbacks import CallbackServer
-from plivostatusd.web.connections import Bounds
-from plivostatusd.web.entrance import LEAST, Entrance
 from plivostatusd.web.failures import Failures
 from plivostatusd.web.handler import Services
 from plivostatusd.web.in_flight import InFlight
 from plivostatusd.web.metrics import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Coroutine, Mapping
 
     from plivostatusd.config import Config
+    from plivostatusd.host.service_manager import ServiceManager
     from plivostatusd.store.inspection import Inspection
     from plivostatusd.store.pulse import Past
 
@@ -74,21 +74,19 @@ INSPECTION_S_MAX: Final = 30.0
 DRAIN_S_MAX: Final = 10.0
 CLOSE_S_MAX: Final = 5.0
 FREE_BYTES_BESIDE_RESERVE: Final = 16 * 1024 * 1024
-BOUNDS: Final = Bounds()
-CONNECTIONS_FEW: Final = 128
-"""Fewer are worth a warning: Nginx keeps 32 open, and brings one more for each callback at once."""
-DESCRIPTORS_BESIDE: Final = 64
-"""For all that is no connection: some 15 stay open (SQLite, spool, lock, log and loop), and as many
-again are open for moments while the spool is drained."""
-DESCRIPTORS_PER_CALL: Final = 4
-"""For a call to Plivo: its socket, and for moments those of its name and of its CA file."""
 
 
 class Daemon:
     """One running daemon over one configuration, which a reload may replace."""
 
     def __init__(
-        self, config: Config, *, path: Path, environ: Mapping[str, str], is_dev: bool = False
+        self,
+        config: Config,
+        *,
+        path: Path,
+        environ: Mapping[str, str],
+        manager: ServiceManager,
+        is_dev: bool = False,
     ) -> None:
         self._config = config
         self._path = path
@@ -98,8 +96,10 @@ class Daemon:
         self._told_to_reload = asyncio.Event()
         self._clock = Clock()
         self._metrics = Metrics()
-        self._listeners: dict[str, list[Listener]] = {}
-        self._entrances: list[Entrance] = []
+        self._manager = manager
+        self._doors = Doors(config, manager, self._metrics)
+        self._reloads = 0
+        self._ended: StoryEnded | None = None
         self._awake = asyncio.Event()
         self._past: Past
         self._why_asleep = ""
@@ -108,24 +108,30 @@ class Daemon:
         """
         Serve until told to stop.
 
-        Raises `StartRefused` when something needed is not there; nothing is left open then.
+        Raises `StartRefused` when something needed is not there; nothing is left open then. Raises
+        `StoryEnded`, after a stop in good order, when a part of it has ended by itself.
         """
         self._catch_signals()
         async with AsyncExitStack() as stack:
             self._enter_store_folder(stack)
-            self._bind(stack)
+            self._doors.bind(stack)
             await self._build(stack)
             stack.push_async_callback(self._drain)
-            self._serve()
+            self._doors.open({"callbacks": self._callbacks, "api": application(self._services)})
             for story in (self._wake(), self._reload_when_told()):
-                stack.push_async_callback(_end, asyncio.create_task(story))
+                stack.push_async_callback(_end, self._begin(story))
             with suppress(TimeoutError):
                 async with asyncio.timeout(WAKE_S_MAX):
                     await self._awake.wait()
             _settle_garbage_collector()
             log.info("started", version=__version__, pid=os.getpid())
+            self._manager.ready()
+            if self._manager.is_there:
+                stack.push_async_callback(_end, self._begin(self._watch().run()))
             await self._stop.wait()
         log.info("stopped")
+        if self._ended is not None:
+            raise self._ended
 
     def _enter_store_folder(self, stack: AsyncExitStack) -> None:
         path = self._config.store.path
@@ -134,10 +140,30 @@ class Daemon:
             raise StartRefused(sentence, command=f"df -T {path.parent}")
         stack.enter_context(DirectoryLock(path.parent))
 
-    def _bind(self, stack: AsyncExitStack) -> None:
-        listens = {"callbacks": self._config.callbacks.listen, "api": self._config.api.listen}
-        for name, addresses in listens.items():
-            self._listeners[name] = [stack.enter_context(listen(each)) for each in addresses]
+    def _begin(self, story: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Begin what is to go on until the end; should it end before, so does everything."""
+        task = asyncio.create_task(story)
+        task.add_done_callback(self._story_ended)
+        return task
+
+    def _story_ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or self._stop.is_set():
+            return
+        name = getattr(task.get_coro(), "__qualname__", "")
+        log.critical("story_ended", story=name, exc_info=task.exception(), hint=StoryEnded.hint)
+        self._ended = StoryEnded(f"{name} has ended")
+        self._stop.set()
+
+    def _watch(self) -> Watch:
+        parts = (self._writer, self._services.keep, self._pulse, self._upkeep, self._reconcile)
+        how = partial(
+            condition.sentence,
+            writer=self._writer,
+            keep=self._services.keep,
+            outbox=self._outbox,
+            metrics=self._metrics,
+        )
+        return Watch(self._manager, [each.worker for each in parts], how)
 
     async def _build(self, stack: AsyncExitStack) -> None:
         config = self._config
@@ -269,46 +295,25 @@ class Daemon:
             in_flight=InFlight(),
         )
 
-    def _serve(self) -> None:
-        doors = {"callbacks": self._callbacks, "api": application(self._services)}
-        bounds = self._bounds(len(doors))
-        for name, door in doors.items():
-            entrance = Entrance(name, door, self._metrics, bounds=bounds)
-            self._entrances.append(entrance)
-            for sock in (sock for each in self._listeners[name] for sock in each.sockets):
-                entrance.open([sock])
-                log.info("listening", listener=name, address=actual_address(sock))
-
-    def _bounds(self, entrances: int) -> Bounds:
-        """Share what descriptors there are, so that the rest of the house never lacks any."""
-        sockets = sum(len(each.sockets) for all_ in self._listeners.values() for each in all_)
-        calls = self._config.plivo.concurrency * DESCRIPTORS_PER_CALL
-        beside = DESCRIPTORS_BESIDE + calls + sockets
-        wanted = beside + entrances * BOUNDS.connections_max
-        allowed = raise_limit(wanted)
-        if allowed >= wanted:
-            return BOUNDS
-        share = max(LEAST, (allowed - beside) // entrances)
-        if share < CONNECTIONS_FEW:
-            hint = "Raise LimitNOFILE= of the service, or the shell's: ulimit -Hn"
-            log.warning("descriptors_few", allowed=allowed, connections_max=share, hint=hint)
-        return replace(BOUNDS, connections_max=share)
-
     async def _drain(self) -> None:
-        """Take no more, answer what is in flight, and write down what is on its way."""
+        """
+        Take no more, answer what is in flight, and write down what is on its way.
+
+        Callbacks are taken for as long as sends are waited for: Plivo may be telling of just those.
+        """
         log.info("stopping")
-        for entrance in self._entrances:
-            entrance.stop()
-        self._services.stopping.set()
-        self._callbacks.is_draining = True
+        self._manager.stopping()
         ends_s = time.monotonic() + DRAIN_S_MAX
+        await self._doors.stop("api")
+        self._services.stopping.set()
         await self._outbox.stop(within_s=DRAIN_S_MAX)
+        self._callbacks.is_draining = True
+        await self._doors.stop("callbacks")
         for door in (self._callbacks.in_flight, self._services.in_flight):
             await door.empty(within_s=max(0.1, ends_s - time.monotonic()))
         await self._close_outbox()
         await self._end_pulse()
-        for entrance in self._entrances:
-            await entrance.close()
+        await self._doors.close()
 
     async def _close_outbox(self) -> None:
         """Write outcomes down; a store that takes none must not keep the process alive for ever."""
@@ -347,6 +352,7 @@ class Daemon:
                 self.reload()
             except Exception:
                 log.exception("reload_failed")
+                self._note_reload(["failed: journalctl -u plivostatusd -p err"], taken=False)
 
     def reload(self) -> None:
         """Read the configuration again: all of it is taken, or nothing."""
@@ -360,17 +366,39 @@ class Daemon:
         self._config = new
         self._apply(old, new)
         self._metrics.reload_ended(successful=True)
-        log.info(
-            "config_reloaded",
-            changed=[change.name for change in changed if change.is_reloadable],
-            needs_restart=[change.name for change in changed if not change.is_reloadable],
-        )
+        taken = [change.name for change in changed if change.is_reloadable]
+        left = [change.name for change in changed if not change.is_reloadable]
+        are_new = new.secrets != old.secrets
+        kept = [] if are_new else handed_over(new, self._environ)
+        log.info("config_reloaded", changed=taken, needs_restart=left, tokens_changed=are_new)
+        sentences = [f"changed: {', '.join(taken)}" if taken else "no setting has changed"]
+        if are_new:
+            sentences.append("tokens have changed")
+        if left:
+            sentences.append(f"changes at systemctl restart plivostatusd: {', '.join(left)}")
+        if kept:
+            names = ", ".join(kept)
+            sentences.append(f"{names}: a new one comes with systemctl restart plivostatusd")
+        self._note_reload(sentences, taken=True)
 
     def _refuse(self, error: ConfigError) -> None:
         self._metrics.reload_ended(successful=False)
         for problem in error.problems:
             hint = f"plivostatusd -t -c {self._path}"
             log.error("config_refused", problem=str(problem), hint=hint)
+        sentences = [*map(str, error.problems), "refused: the old settings go on"]
+        self._note_reload(sentences, taken=False)
+
+    def _note_reload(self, sentences: list[str], *, taken: bool) -> None:
+        """Answer whoever waits for it; without a runtime directory of the service's nobody does."""
+        folder = self._environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+        if not folder:
+            return
+        self._reloads += 1
+        try:
+            ReloadNote(os.getpid(), self._reloads, taken, sentences).write(Path(folder))
+        except OSError as error:
+            log.warning("reload_not_noted", error=str(error), hint=f"ls -ld {folder}")
 
     def _apply(self, old: Config, new: Config) -> None:
         configure_logs(new, dev=self._is_dev)
@@ -412,8 +440,7 @@ async def _beside(work: Callable[[], Inspection]) -> Inspection:
 
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait([task])  # what one has ended of was said when it did
 
 
 def _settle_garbage_collector() -> None:

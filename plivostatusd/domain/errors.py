@@ -19,7 +19,8 @@ Every error this program raises on purpose.
     │   ├── OutboxPaused            503  Plivo refuses the account
     │   └── StoreUnavailable        503  the commit did not happen
     │       └── StoreDamaged        503  and will not, until somebody repairs the store
-    └── StartRefused                exit 69: something needed is not there
+    ├── StartRefused                exit 69: something needed is not there
+    └── StoryEnded                  exit 70: a part of the daemon has ended by a fault of ours
 
 A foreign error is renamed once, at the door that met it. Texts carry no token, number or message
 text. `hint` is what an operator can type.
@@ -198,6 +199,16 @@ class StoreDamaged(StoreUnavailable):
     def __init__(self, detail: str = "", *, command: str = "") -> None:
         super().__init__(detail)
         self.command = command
+
+
+class StoryEnded(StatusdError):
+    """
+    A part of the daemon that runs for as long as it does has ended.
+
+    What is left would look alive and not do its work: the process ends, and is started again.
+    """
+
+    hint = "journalctl -u plivostatusd -p err"
 
 
 class StartRefused(StatusdError):

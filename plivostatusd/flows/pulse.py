@@ -12,6 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain.errors import StoreUnavailable
+from plivostatusd.domain.worker import Worker
 from plivostatusd.log import get_logger
 from plivostatusd.store import asks, entries, pulse
 
@@ -30,6 +31,7 @@ GAP_US_MIN: Final = 300_000_000
 ASK_US_MAX: Final = 366 * 86_400_000_000
 """A little above the longest `reconcile.silence_final`."""
 STEP_US_MIN: Final = 1_000_000
+LATE_S_MAX: Final = 30.0
 
 
 class Pulse:
@@ -42,6 +44,7 @@ class Pulse:
         self._past: Past
         self._begun: set[Beat] = set()
         self._drift_us = 0
+        self.worker = Worker("pulse")
 
     async def begin(self) -> Past:
         """Say that we are there, and learn what was before. Raises `StoreUnavailable`."""
@@ -67,7 +70,10 @@ class Pulse:
     async def run(self) -> None:
         """Beat until cancelled."""
         while True:
+            now_s = asyncio.get_running_loop().time()
+            self.worker.is_back_by(now_s + self.every_s + LATE_S_MAX, "its pause")
             await asyncio.sleep(self.every_s)
+            self.worker.waits_for("the store")
             self._notice_step()
             try:
                 await self._writer.submit(self._beat)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain.errors import StoreUnavailable
+from plivostatusd.domain.worker import Worker
 from plivostatusd.log import get_logger
 from plivostatusd.store import pruning, refusals
 
@@ -22,6 +23,7 @@ log = get_logger()
 EVERY_S: Final = 3600.0
 ABSENCE_S: Final = 86_400.0
 HOLD_OFF_S: Final = 86_400.0
+LATE_S_MAX: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Upkeep:
         self.retention = retention
         self._writer = writer
         self._now_us = now_us
+        self.worker = Worker("upkeep")
 
     async def run(self, *, after_absence_s: float = 0.0) -> None:
         """
@@ -50,15 +53,21 @@ class Upkeep:
         """
         if after_absence_s > ABSENCE_S:
             log.info("upkeep_postponed", seconds=HOLD_OFF_S)
-            await asyncio.sleep(HOLD_OFF_S)
+            await self._rest(HOLD_OFF_S)
         while True:
+            self.worker.waits_for("the store")
             try:
                 await self.round()
             except StoreUnavailable:
                 log.info("upkeep_postponed")
             except Exception:
                 log.exception("upkeep_failed")
-            await asyncio.sleep(EVERY_S)
+            await self._rest(EVERY_S)
+
+    async def _rest(self, seconds: float) -> None:
+        now_s = asyncio.get_running_loop().time()
+        self.worker.is_back_by(now_s + seconds + LATE_S_MAX, "its pause")
+        await asyncio.sleep(seconds)
 
     async def round(self) -> None:
         """Forget everything that is due. Raises `StoreUnavailable`."""

@@ -9,6 +9,7 @@ business; it is handed the sockets.
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 import stat
@@ -61,7 +62,11 @@ class ListenerTaken(StartRefused):
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """The sockets of one address: several where a name means several, as localhost often does."""
+    """
+    The sockets of one address: several where a name means several, as localhost often does.
+
+    *_inode* is of the file that goes with it; None for a file that stays.
+    """
 
     address: ListenAddress
     sockets: tuple[socket.socket, ...]
@@ -71,7 +76,9 @@ class Listener:
         """Stop listening, and remove a Unix socket's file while it is still the one made here."""
         for sock in self.sockets:
             sock.close()
-        if self.address.path is not None and _inode(self.address.path) == self._inode:
+        if self.address.path is None or self._inode is None:
+            return
+        if _inode(self.address.path) == self._inode:
             with suppress(OSError):
                 self.address.path.unlink()
 
@@ -125,6 +132,13 @@ def actual_address(sock: socket.socket) -> str:
         return f"unix:{name}"
     host, port = name[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_of_this_machine(sock: socket.socket) -> bool:
+    """Say whether no other machine reaches *sock*: it is a Unix socket, or listens on loopback."""
+    if sock.family == socket.AF_UNIX:
+        return True
+    return ipaddress.ip_address(sock.getsockname()[0]).is_loopback
 
 
 def _listen_tcp(address: ListenAddress) -> Listener:

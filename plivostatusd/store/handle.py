@@ -100,6 +100,10 @@ class Handle:
             self.damage = damage
             self.close()
 
+    def empty_log(self) -> bool:
+        """Cut the write-ahead log to nothing, once it is in the file; False while it is read."""
+        return database.empty_log(self.get())
+
     def close(self) -> None:
         """Let go of the connection, if there is one."""
         connection, self._connection = self._connection, None
@@ -125,16 +129,8 @@ def damage_of(error: Exception, path: Path) -> StoreDamaged | None:
     return None
 
 
-def repair(path: Path) -> str:
-    """Give what to type for a damaged store: with a backup, and without one."""
-    return (
-        "systemctl stop plivostatusd; plivostatusd --restore BACKUP  # or, without a backup:"
-        f" plivostatusd --restore {path} --salvage"
-    )
-
-
 def unavailable(error: Exception, path: Path) -> StoreUnavailable:
-    """Name an error by which the store at *path* took nothing, with what to type."""
+    """Name *error*, met by whoever wrote, as a waiter hears of it."""
     unavailable = StoreUnavailable(f"{type(error).__name__}: {error}", hint=_hint(error, path))
     unavailable.__cause__ = error
     return unavailable
@@ -148,6 +144,14 @@ def _hint(error: Exception, path: Path) -> str:
     if code == sqlite3.SQLITE_FULL:
         return f"The disk is full: df -h {path.parent}"
     return f"ls -l {path}*; df -h {path.parent}; dmesg | tail"
+
+
+def repair(path: Path) -> str:
+    """Give what to type for a damaged store: with a backup, and without one."""
+    return (
+        "systemctl stop plivostatusd; plivostatusd --restore BACKUP  # or, without a backup:"
+        f" plivostatusd --restore {path} --salvage"
+    )
 
 
 def _keep_from_checkpoints(path: Path) -> None:

@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from plivostatusd.domain.errors import StoreUnavailable
+from plivostatusd.domain.worker import Worker
 from plivostatusd.log import get_logger
 from plivostatusd.store import receipts
 from plivostatusd.store.draining import Drained, Draining
@@ -37,6 +38,7 @@ SPOOL_S_MIN: Final = 0.4
 SHUT_S_MAX: Final = 0.4
 RECORDS_TO_SHUT: Final = 400
 REPEATS_KNOWN_MAX: Final = 50_000
+LATE_S_MAX: Final = 30.0
 
 
 class _Held(NamedTuple):
@@ -61,6 +63,7 @@ class Keep:
         self._known: dict[tuple[object, ...], asyncio.Future[Recorded]] = {}
         self._task: asyncio.Task[None] | None = None
         self._entered = asyncio.Event()
+        self.worker = Worker("spool")
 
     @property
     def records(self) -> int:
@@ -146,6 +149,7 @@ class Keep:
         try:
             while self.is_spooling or self._spool.unreadable:
                 await self._rest_between()
+                self.worker.waits_for("store and spool")
                 try:
                     await self._draining.round()
                     told = ""
@@ -158,16 +162,20 @@ class Keep:
                         log.exception("spool_drain_failed", hint=f"ls -l {self._spool.folder}")
                     told = repr(error)
         finally:
+            self.worker.waits_for("something to drain")
             self._task = None
 
     async def _rest_between(self) -> None:
         """Wait for the next round: long, if all there is to do is to look at unreadable files."""
         if not self.is_spooling:
+            self.worker.waits_for("the next time")
             self._entered.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(UNREADABLE_RETRY_S):
                     await self._entered.wait()
         if self.is_spooling:
+            now_s = asyncio.get_running_loop().time()
+            self.worker.is_back_by(now_s + RETRY_S + LATE_S_MAX, "its pause")
             await asyncio.sleep(RETRY_S)
 
     async def _finish(self) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,8 +29,8 @@ from plivostatusd.domain.errors import (
     StoreUnavailable,
     Undecided,
 )
+from plivostatusd.domain.worker import Worker
 from plivostatusd.log import get_logger
-from plivostatusd.store import database
 from plivostatusd.store.handle import Handle, unavailable
 from plivostatusd.store.transaction import Transaction
 
@@ -37,6 +38,8 @@ log = get_logger()
 
 JOBS_PER_BATCH_MAX: Final = 512
 UNDO_RETRY_S: Final = 0.5
+JOBS_S_MAX: Final = 20.0
+"""What the jobs of a batch may take before the watchdog takes the thread for stuck."""
 
 Job = Callable[[Transaction], Any]
 Undo = Callable[[Transaction], object]
@@ -108,6 +111,7 @@ class Writer:
     def __init__(self, handle: Handle, *, commit_timeout_s: float) -> None:
         self.commit_timeout_s = commit_timeout_s
         self.commits = 0
+        self.worker = Worker("store-writer")
         self._handle = handle
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._waiting: deque[_Waiting] = deque()
@@ -125,7 +129,7 @@ class Writer:
 
         Raises `StartRefused`, and `StoreUnavailable` for one that may open later on, or is damaged.
         """
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._do, self._handle.get)
 
     def condemn(self, damage: StoreDamaged) -> None:
         """
@@ -194,13 +198,10 @@ class Writer:
         return future
 
     async def empty_log(self) -> bool:
-        """
-        Move the write-ahead log into the file and cut it to nothing; False while somebody reads it.
-
-        Raises `StoreUnavailable`.
-        """
+        """Cut the write-ahead log to nothing; False while it is read. Raises `StoreUnavailable`."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._empty_log)
+        emptied = await loop.run_in_executor(self._thread, self._do, self._handle.empty_log)
+        return bool(emptied)
 
     async def changed(self) -> None:
         """Return after the next commit."""
@@ -305,17 +306,13 @@ class Writer:
 
     # What follows runs on the writer's thread.
 
-    def _open(self) -> None:
+    def _do(self, work: Callable[[], Any]) -> Any:
+        """Do what needs the connection and no transaction."""
+        self.worker.waits_for("the store to be opened")
         try:
-            self._handle.get()
+            return work()
         except StartRefused:
             raise
-        except Exception as error:
-            raise self._failure(error) from error
-
-    def _empty_log(self) -> bool:
-        try:
-            return database.empty_log(self._handle.get())
         except Exception as error:
             raise self._failure(error) from error
 
@@ -328,6 +325,12 @@ class Writer:
         return self._handle.damage or unavailable(error, self._handle.path)
 
     def _commit(self, batch: list[_Waiting]) -> _Result:
+        try:
+            return self._try(batch)
+        finally:
+            self.worker.waits_for("jobs")
+
+    def _try(self, batch: list[_Waiting]) -> _Result:
         try:
             return self._attempt(batch)
         except Exception as error:  # noqa: BLE001 - every waiter hears of it
@@ -354,6 +357,7 @@ class Writer:
 
     def _attempt(self, batch: list[_Waiting]) -> _Result:
         self._committing = False
+        self.worker.waits_for("the store to be opened")
         connection = self._handle.get()
         try:
             result = self._transact(connection, batch, _run_job)
@@ -372,7 +376,9 @@ class Writer:
     ) -> _Result:
         self._committing = False
         changes = connection.total_changes
+        self.worker.waits_for("the store's lock")
         connection.execute("BEGIN IMMEDIATE")
+        self.worker.is_back_by(time.monotonic() + JOBS_S_MAX, "the jobs of a batch")
         try:
             transaction = Transaction(connection)
             undecided = [each for each in self._unsure if not self._take_back(each, transaction)]
@@ -381,6 +387,7 @@ class Writer:
             outcomes = [run(transaction, waiting.job) for waiting in batch]
             transaction.write_tallies()
             self._committing = True
+            self.worker.waits_for("the store's disk")
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

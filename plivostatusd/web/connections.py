@@ -14,7 +14,9 @@ its way to disk, a long poll or an event stream.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -84,6 +86,7 @@ class Connections:
         self._bodies = Patience(bounds.body_s_max, partial(self._cut, "body"))
         self._resting = Patience(bounds.idle_s_max, partial(self._cut, "idle"))
         self._answers = Patience(bounds.answer_s_max, partial(self._cut, "answer"))
+        self._heads_read: asyncio.Event | None = None
 
     def __len__(self) -> int:
         return len(self._all)
@@ -108,6 +111,18 @@ class Connections:
         for _ in range(cut):
             self.make_room()
         return cut
+
+    async def heads_read(self, *, within_s: float) -> None:
+        """Return once no head is awaited, of those that have just connected or begun to speak."""
+        self._heads_read = asyncio.Event()
+        self._note_heads()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._heads_read.wait()
+
+    def _note_heads(self) -> None:
+        if self._heads_read is not None and next(iter(self._heads), None) is None:
+            self._heads_read.set()
 
     def close(self) -> None:
         """Wait for nobody any more."""
@@ -134,6 +149,7 @@ class Connections:
         if guest not in self._all:  # cut after its head was read, and before it was looked at
             return
         self._heads.end(guest)
+        self._note_heads()
         self._resting.end(guest)
         del self._awaited[guest]
         if has_body:
@@ -175,6 +191,7 @@ class Connections:
         self._end_body(guest)
         for each in (self._heads, self._resting, self._answers):
             each.end(guest)
+        self._note_heads()
         self._awaited.pop(guest, None)
         self._all.discard(guest)
         if self.room_made is not None:

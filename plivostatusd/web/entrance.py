@@ -96,6 +96,10 @@ class Entrance:
         for sock in self._sockets:
             sock.close()
 
+    async def heads_read(self, *, within_s: float) -> None:
+        """Return once everybody who is connected has said what it wants, or is at rest."""
+        await self._connections.heads_read(within_s=within_s)
+
     async def close(self) -> None:
         """Close what is still connected."""
         self.stop()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import platform
 import sqlite3
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import tornado
 from prometheus_client import (
@@ -92,6 +92,14 @@ def _versions() -> dict[str, str]:
         "sqlite": sqlite3.sqlite_version,
         "tornado": tornado.version,
     }
+
+
+class SoFar(NamedTuple):
+    """What this process has done: new events, calls to Plivo, the last callback's time or 0."""
+
+    callbacks: int
+    calls: int
+    last_callback_s: float
 
 
 class Metrics:
@@ -203,6 +211,11 @@ class Metrics:
         """Say how the last reload ended."""
         self._reload.set(successful)
 
+    def so_far(self) -> SoFar:
+        """Sum up what has been counted."""
+        (last,) = next(iter(self._last_callback.collect())).samples
+        return SoFar(_total(self._callbacks), _total(self._sends), last.value)
+
     def text(self, tallies: dict[str, int], oldest_open_s: float, spooled: int) -> bytes:
         """Spell everything for a scrape, with what the store knows."""
         counts = dict.fromkeys((*RANKS, _OTHER), 0)
@@ -216,3 +229,8 @@ class Metrics:
         self._oldest.set(oldest_open_s)
         self._spooled.set(spooled)
         return generate_latest(self.registry)
+
+
+def _total(counter: Counter) -> int:
+    """Add a counter's series up."""
+    return int(sum(sample.value for family in counter.collect() for sample in family.samples))

@@ -183,6 +183,31 @@ async def test_interrupt_is_a_stop(tmp_path: Path) -> None:
     assert not daemon.api_socket.exists()
 
 
+A_PART_ENDS = """
+import sys
+from plivostatusd.__main__ import main
+from plivostatusd.flows.pulse import Pulse
+
+async def run(self):
+    raise KeyError("a bug")
+
+Pulse.run = run
+sys.exit(main())
+"""
+
+
+async def test_a_part_ends(tmp_path: Path) -> None:
+    """When a part of it ends by a bug, it stops in good order and says so, to be started again."""
+    async with running(tmp_path) as (daemon, _):
+        daemon.allow("story_ended")
+        await daemon.stop()
+        daemon.program = ["-c", A_PART_ENDS]
+        await daemon.launch()
+        assert 70 == await daemon.ended()
+        assert "stopped" == daemon.lines[-1]["event"]
+        assert any("a bug" in str(line) for line in daemon.lines)
+
+
 async def reloaded(daemon: Daemon, event: str) -> dict[str, object]:
     """Have the configuration read again, and wait for what is said of it."""
     daemon.write_config()

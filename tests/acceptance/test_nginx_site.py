@@ -107,7 +107,7 @@ def test_the_site_is_accepted(tmp_path: Path) -> None:
 def with_comments_taken_in(text: str) -> str:
     """Take in the commented locations, as the site's first lines tell an operator to."""
     taken_in, count = re.subn(r"(?m)^    #(?=\S|    )", "    ", text)
-    assert count > 20
+    assert count > 15
     return taken_in
 
 
@@ -316,7 +316,7 @@ async def test_logs_hold_no_query(
     assert 64 == len(nginx.access_log.splitlines())
     assert '"/plivo/status" 200 ' in nginx.access_log
     assert "limit=REJECTED" in nginx.access_log
-    assert "upstream=502/" in nginx.access_log
+    assert "upstream=502 : 502/" in nginx.access_log
 
 
 @pytest.mark.parametrize(

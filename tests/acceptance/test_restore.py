@@ -197,6 +197,22 @@ async def test_a_restore_that_was_cut_off(tmp_path: Path) -> None:
         assert "delivered" == (await daemon.message(uuid))["status"]
 
 
+async def test_without_a_token(tmp_path: Path) -> None:
+    """A restore asks for no secret: whoever types it need not be able to read one."""
+    async with running(tmp_path) as (daemon, _):
+        uuid = str(uuid4())
+        await daemon.deliver(daemon.callback("delivered", uuid))
+        backup = back_up(daemon, tmp_path / "backup.db")
+        await daemon.stop()
+        (tmp_path / "auth_token").rename(tmp_path / "auth_token.away")
+        status, out, err = await restore(daemon, backup)
+        assert (0, "") == (status, err), out
+        (tmp_path / "auth_token.away").rename(tmp_path / "auth_token")
+        assert [("delivered",)] == daemon.rows(
+            "SELECT status FROM events WHERE message_uuid = ?", uuid
+        )
+
+
 async def test_as_root_for_another_user(tmp_path: Path) -> None:
     """Typed by root, it leaves a store that belongs to the daemon's user, and to nobody else."""
     async with running(tmp_path) as (daemon, _):

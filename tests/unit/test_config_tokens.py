@@ -3,12 +3,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from plivostatusd.config import Api, Plivo, Secrets
+from plivostatusd.config import Address, Api, Callbacks, Config, Plivo, Secrets, handed_over
 from plivostatusd.config.report import Report
 from plivostatusd.config.tokens import find
 from plivostatusd.domain.secret import Secret
@@ -135,7 +136,7 @@ def test_no_token_anywhere(report: Report, tmp_path: Path) -> None:
     assert said(report) == [
         (
             "x.conf: [plivo] auth_token_file: no token of the account was found; expected "
-            "one here, "
+            "one in a file named here, "
             "in $CREDENTIALS_DIRECTORY/auth_token, in auth_token, or in the environment variable "
             "PLIVO_AUTH_TOKEN"
         )
@@ -199,10 +200,12 @@ def test_a_file_that_is_not_there(
 
 
 def test_a_file_that_may_not_be_read(put: Put, report: Report) -> None:
-    """A named file that this user may not read is a problem."""
+    """A named file that this user may not read is a problem, and what root types mends it."""
     path = put("t", "token", 0)
     with as_nobody():
         look(report, auth_token_file=path)
+    assert report.command.startswith("chgrp ")
+    assert report.command.endswith(f" {path} && chmod g+r {path}")
     assert [problem.found for problem in report.problems] == [
         "the file that it names may not be read by this user"
     ]
@@ -278,11 +281,31 @@ def test_no_api_tokens_anywhere(report: Report, tmp_path: Path) -> None:
     assert said(report) == []
 
 
+def test_no_api_token_is_needed_for_unix(put: Put, report: Report, tmp_path: Path) -> None:
+    """A listener whose file guards it goes without the token that a unit has none of."""
+    put("api_token", "unset\n")
+    api = Api(listen=(Address(path=tmp_path / "api.sock"),))
+    plivo = Plivo(auth_id=ID, auth_token=THREE)
+    secrets = find(plivo, api, {"CREDENTIALS_DIRECTORY": str(tmp_path)}, report)
+    assert secrets.api_tokens == {}
+    assert said(report) == []
+
+
+def test_handed_over(put: Put) -> None:
+    """Only a token that no setting names, and that systemd has brought, waits for a restart."""
+    path = put("auth_token", "x" * 20)
+    config = Config(plivo=Plivo(auth_id=ID), callbacks=Callbacks(public_url=()))
+    environ = {"CREDENTIALS_DIRECTORY": str(path.parent)}
+    assert ([], ["auth_token"]) == (handed_over(config, {}), handed_over(config, environ))
+    named = replace(config, plivo=Plivo(auth_id=ID, auth_token_file=path))
+    assert [] == handed_over(named, environ)
+
+
 @pytest.mark.parametrize(
     ("content", "mode", "found"),
     [
         ("local short", 0o600, "the token is shorter than 16 characters"),
-        ("unset", 0o600, "the line is no name (letters, digits, _ . -) with one token after it"),
+        ("unset", 0o600, "no token for TCP clients is stored"),
         ("", 0o600, "the file holds no token"),
         (f"local {'x' * 20}", 0o604, "other users may read or write the file"),
         (f"local {'x' * 20}", 0, "the file may not be read by this user"),

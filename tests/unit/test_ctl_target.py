@@ -143,6 +143,17 @@ def test_configured_token(tmp_path: Path) -> None:
     assert "token-of-cron-16x" == token(client(config=configured(tmp_path, "192.0.2.1:80")))
 
 
+def test_stored_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no file is named, the token that the package has stored is shown to our own port."""
+    stored = tmp_path / "api_token"
+    monkeypatch.setattr(target, "STORED_TOKEN", stored)
+    path = write(tmp_path, "[api]\nlisten = 127.0.0.1:9000\n")
+    (own,) = client(config=path)._addresses
+    assert "" == client(config=path)._token(own)
+    stored.write_text("local stored-token-4711\n")
+    assert "stored-token-4711" == client(config=path)._token(own)
+
+
 def test_socket_needs_no_token(tmp_path: Path) -> None:
     """A socket is shown no token unless one was asked for."""
     path = configured(tmp_path, "unix:/a")

@@ -197,6 +197,24 @@ async def test_work_is_waited_for_by_nobody() -> None:
     here.connections.close()
 
 
+async def test_heads_are_read() -> None:
+    """Who has just connected is waited for until it has spoken, left, or been silent too long."""
+    made = Place(Bounds())
+    first, second = made.client(), made.client()
+    read = asyncio.ensure_future(made.connections.heads_read(within_s=60))
+    await asyncio.sleep(0)
+    first.ask()
+    await asyncio.sleep(0)
+    assert not read.done()
+    second.cut()
+    await read
+    await made.connections.heads_read(within_s=60)
+    silent = made.client()
+    await made.connections.heads_read(within_s=0.01)
+    silent.cut()
+    made.connections.close()
+
+
 def test_bytes_of_bodies(io_loop: IOLoop) -> None:
     """Unfinished bodies hold so many bytes together; past it the slowest goes."""
     here = place(io_loop, bytes_max=100)

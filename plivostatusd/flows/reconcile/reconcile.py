@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain.asking import CONTESTED
 from plivostatusd.domain.errors import StoreUnavailable
+from plivostatusd.domain.worker import Worker
 from plivostatusd.flows.reconcile import outcomes
 from plivostatusd.flows.reconcile.desk import Desk
 from plivostatusd.flows.reconcile.outcomes import Outcome, Outcomes
@@ -33,6 +34,7 @@ log = get_logger()
 EVERYTHING: Final = 0
 IDLE_S: Final = 1.0
 NOT_ASKED: Final = "not asked: Plivo's API fails"
+LATE_S_MAX: Final = 30.0
 TOO_EARLY: Final = "called a moment ago: Plivo's list may not hold it yet"
 
 
@@ -48,6 +50,7 @@ class Reconcile:
         self._searches = Searches(self._desk)
         self._sweeps = Sweeps(self._desk)
         self._bell = self._desk.bell()  # for the two that read lists
+        self.worker = Worker("reconcile")
         self._rows = [(float("-inf"), 0)]  # when one looked which message was the newest
 
     def change(self, terms: Terms) -> None:
@@ -90,13 +93,17 @@ class Reconcile:
     async def _watch(self) -> None:
         """Take messages down once they have been open for `reconcile.after`."""
         while True:
+            self.worker.waits_for("the store")
             try:
                 await self._take_down()
             except StoreUnavailable:
                 pass  # the writer has said so
             except Exception:
                 log.exception("reconcile_failed")
-            await asyncio.sleep(self._desk.terms.look_every_s)
+            pause_s = self._desk.terms.look_every_s
+            now_s = asyncio.get_running_loop().time()
+            self.worker.is_back_by(now_s + pause_s + LATE_S_MAX, "its pause")
+            await asyncio.sleep(pause_s)
 
     async def _take_down(self) -> None:
         """
