@@ -422,5 +422,6 @@ async def test_without_nginx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             nobody.bind(("127.0.0.1", front.nginx.port))
             status, checks = await front.doctor()
     worst = states(checks)
-    assert 0 == status
-    assert "warning" == worst["public address"] == worst["front door"] == worst["certificate"]
+    assert 0 == status, checks
+    ways_in = ("public address", "front door", "certificate")
+    assert {"warning"} == {worst[name] for name in ways_in}, checks
