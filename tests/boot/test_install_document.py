@@ -66,9 +66,9 @@ def walk(suite: str, machines: Path, package: Version, certificate: Certificate)
     """Boot a machine, put the package's file there, and type the document's first part."""
     typed, _ = parts()
     with Machine(suite, "document", machines, syncs=False) as machine:
-        machine.copy(package.deb, f"/root/{package.deb.name}")
+        machine.copy(package.deb, f"/srv/{package.deb.name}")
         began_s = time.monotonic()
-        done = [machine.run("bash", "-c", f"cd /root\n{block}", status=None) for block in typed]
+        done = [machine.run("bash", "-c", f"cd /srv\n{block}", status=None) for block in typed]
         seconds = time.monotonic() - began_s
         yield Walk(Service(machine, package, certificate), typed, done, seconds)
 
@@ -118,6 +118,15 @@ def test_what_follows(walk: Walk) -> None:
     assert "delivered" == walk.service.final_status(reply["id"])
 
 
+def test_own_token(walk: Walk) -> None:
+    """The document's second part stores a token, tests, and starts anew, all with good ends."""
+    secret, start = parts()[1][1:3]
+    machine = walk.service.machine
+    machine.run("bash", "-c", secret, given="simulator-token\n")
+    assert "600 root" == machine.sh(f"stat -c '%a %U' {CREDENTIALS}/auth_token").strip()
+    assert "0 faults" in machine.sh(start)
+
+
 def test_wrong_public_url(walk: Walk) -> None:
     """A name that leads nowhere is said to, and to be none that Nginx serves."""
     plant = f"sed -i 's|^public_url = .*|public_url = https://sms.example.org|' {CONF}"
@@ -132,12 +141,12 @@ def test_wrong_public_url(walk: Walk) -> None:
 def test_old_token(walk: Walk) -> None:
     """A token that Plivo has replaced is told to be wrong; the new one, that it waits."""
     token = f"{CREDENTIALS}/auth_token"
-    plant = f"echo new-token >/root/new\n{SIMULATE} --auth-token-file /root/new"
+    plant = f"echo new-token >/srv/new\n{SIMULATE} --auth-token-file /srv/new"
     mend = f"{SIMULATE}\necho simulator-token >{token}"
     with planted(walk, plant, mend) as doctor:
         until(lambda: "answers 401" in doctor().get("credentials", ""), "the token is refused")
         assert "the first token" in doctor()["credentials"]
-        walk.service.machine.sh(f"cat /root/new >{token}")
+        walk.service.machine.sh(f"cat /srv/new >{token}")
         assert "goes by another token" in doctor()["configuration"]
         assert doctor()["configuration"].endswith("-> systemctl restart plivostatusd")
 
@@ -145,8 +154,8 @@ def test_old_token(walk: Walk) -> None:
 def test_proxy_pass_with_a_path(walk: Walk) -> None:
     """Why callbacks are refused is told, and the line of Nginx's that does it."""
     old, new = "proxy_pass http://plivostatusd;", "proxy_pass http://plivostatusd/in/;"
-    plant = f"cp {SITE} /root/site && sed -i '0,\\|{old}|s||{new}|' {SITE} && {RELOAD_NGINX}"
-    with planted(walk, plant, f"cp /root/site {SITE} && {RELOAD_NGINX}") as doctor:
+    plant = f"cp {SITE} /srv/site && sed -i '0,\\|{old}|s||{new}|' {SITE} && {RELOAD_NGINX}"
+    with planted(walk, plant, f"cp /srv/site {SITE} && {RELOAD_NGINX}") as doctor:
         walk.service.machine.run("plivostatusctl", "send", "+14155552323", "hello")
         until(lambda: "path-rewritten" in doctor().get("callbacks", ""), "the cause is found")
         found = doctor()
@@ -170,14 +179,3 @@ def test_certificate_expired(walk: Walk) -> None:
         found = doctor()
         assert "certbot renew" in found["certificate"]
         assert "expired" in found["front door"]
-
-
-def test_own_token(walk: Walk) -> None:
-    """The document's second part stores a token, tests, and starts anew, all with good ends."""
-    secret, start = parts()[1][1:3]
-    machine = walk.service.machine
-    machine.run("bash", "-c", secret, given="simulator-token\n")
-    assert "600 root" == machine.sh(f"stat -c '%a %U' {CREDENTIALS}/auth_token").strip()
-    # What was refused before is a fault until one has come in since.
-    assert "delivered" == walk.service.final_status(walk.service.send())
-    assert "0 faults" in machine.sh(start)
