@@ -5,6 +5,7 @@ from __future__ import annotations
 from tornado.web import Application
 
 from plivostatusd.web.backup import BackupHandler
+from plivostatusd.web.description import DescriptionHandler
 from plivostatusd.web.doctor import (
     DoctorHandler,
     DoctorRefusedHandler,
@@ -59,6 +60,7 @@ def application(services: Services) -> Application:
             (r"/ready", ReadyHandler),
             (r"/metrics", MetricsHandler),
             (r"/stats", StatsHandler),
+            (r"/openapi\.json", DescriptionHandler),
         ],
         default_handler_class=Nowhere,
         log_function=lambda _: None,
