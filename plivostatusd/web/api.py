@@ -18,6 +18,7 @@ from plivostatusd.web.evidence import EvidenceHandler
 from plivostatusd.web.export import ExportHandler
 from plivostatusd.web.forget import ForgetHandler
 from plivostatusd.web.handler import Nowhere, Services
+from plivostatusd.web.imports import ImportHandler
 from plivostatusd.web.messages import CancelHandler, MessageHandler, MessagesHandler
 from plivostatusd.web.operations import (
     HealthHandler,
@@ -56,6 +57,7 @@ def application(services: Services) -> Application:
             (r"/export", ExportHandler),
             (r"/replay", ReplayHandler),
             (r"/forget", ForgetHandler),
+            (r"/import", ImportHandler),
             (r"/health", HealthHandler),
             (r"/ready", ReadyHandler),
             (r"/metrics", MetricsHandler),

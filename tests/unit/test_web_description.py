@@ -223,6 +223,8 @@ async def do_by_hand(ask: Asker, name: str) -> None:
     uuid = UUID.replace("b", "d")
     await ask("POST", f"/messages/{lost}/settle", {"outcome": "sent", "message_uuid": uuid})
     await ask("POST", f"/messages/{lost}/settle", {"outcome": "not-sent"})
+    await ask("POST", "/import", {"rows": [{"message_uuid": UUID, "status": "read"}, {}]})
+    await ask("POST", "/import", {"rows": []})
     await ask("POST", "/forget", {"number": "nobody"})
     await ask("POST", "/forget", {"number": TO})
     await ask("GET", f"/messages/{lost}")
