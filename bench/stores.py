@@ -24,7 +24,7 @@ _MESSAGES = """
 WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < :count)
 INSERT INTO messages (id, message_uuid, ref, sender_number, recipient_number, message_body, tag,
     sent_by, initial_status, current_status, status_timestamp, error_code, final, final_by, units,
-    amount, mcc, mnc, created_at, updated_at, room)
+    amount, mcc, mnc, created_at, updated_at, room, delivery_ms)
 SELECT printf('01930000-0000-7000-8000-%012x', n), printf('3e82ae9d-2c78-4d85-b1a4-%012x', n),
     printf('%032x', n), '+14155551212', printf('+1415%07d', n % 9999999),
     CASE WHEN n > :count * 3 / 4 THEN 'disk full on db3, look at it' END,
@@ -33,7 +33,8 @@ SELECT printf('01930000-0000-7000-8000-%012x', n), printf('3e82ae9d-2c78-4d85-b1
     ELSE 'delivered' END,
     :from + n * :step + 2700000, CASE WHEN n <= :count - :open AND n % 20 = 0 THEN '30' END,
     n <= :count - :open, CASE WHEN n <= :count - :open THEN 'status' END, 1, '0.0035', '310', '150',
-    :from + n * :step, :from + n * :step + 3000000, x''
+    :from + n * :step, :from + n * :step + 3000000, x'',
+    CASE WHEN n <= :count - :open AND n % 20 <> 0 THEN 900 END
 FROM counted
 """
 _EVENTS = """

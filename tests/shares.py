@@ -3,8 +3,8 @@ Who runs what when several processes share the tests, as `make test` has it (pyt
 
 Most of the long tests wait for sockets, disks and other processes, and leave a core idle; so there
 is one worker more than cores. A share is a file, run by one worker in its order: what it sets up is
-set up once. In the folders `APART` a share is one test. The longest begin first (marker `takes`),
-so that in the end nobody is waited for.
+set up once. In boot/ it is all that one Debian runs, booted once; in the folders `APART` it is
+one test. The longest begin first (marker `takes`), so that in the end nobody is waited for.
 
 conftest.py takes the hooks from here. Without `-n` none of this happens.
 """
@@ -12,6 +12,7 @@ conftest.py takes the hooks from here. Without `-n` none of this happens.
 from __future__ import annotations
 
 import os
+import re
 from typing import Final
 
 import pytest
@@ -31,7 +32,9 @@ class Shares(LoadScopeScheduling):
     """Hands out shares in the order of collection."""
 
     def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
+        path, _, name = nodeid.partition("::")
+        if "boot" in path.split("/") and (suite := re.search(r"\[(\w+)", name)):
+            return suite[1]
         return path if APART.isdisjoint(path.split("/")) else nodeid
 
 

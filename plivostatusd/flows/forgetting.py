@@ -185,9 +185,9 @@ class Forgetting:
 
 def _is_in(descriptor: int, number: Number) -> bool:
     """Read a file whole, a chunk at a time, each with the end of the one before."""
-    pattern, at, tail = number.pattern_of_pages, 0, b""
+    at, tail = 0, b""
     while chunk := os.pread(descriptor, _CHUNK_BYTES, at):
-        if pattern.search(tail + chunk):
+        if number.is_in_page(tail + chunk):
             return True
         at += len(chunk)
         tail = chunk[-_OVERLAP_BYTES:]

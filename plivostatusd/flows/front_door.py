@@ -51,6 +51,9 @@ class Gauges(Protocol):
     def probe_ended(self, *, successful: bool) -> None:
         """Say how the last probe ended."""
 
+    def certificate_seen(self, expires_s: float) -> None:
+        """Say when the certificate that the front door showed expires, in Unix time."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -155,6 +158,8 @@ class FrontDoor:
             answer = await post(terms.public_url + path, headers, _BODY, within_s=WITHIN_S)
         except CallFailed as failed:
             return underway.arrived or _failed(failed, terms)
+        if answer.certificate_until_s is not None:
+            self._gauges.certificate_seen(answer.certificate_until_s)
         return underway.arrived or _answered(answer, terms)
 
     # The other end

@@ -10,7 +10,7 @@ import asyncio
 import socket
 import ssl
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -33,10 +33,15 @@ class CallFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: the status, and where a redirect points to."""
+    """
+    What came back: the status, and where a redirect points to.
+
+    *certificate_until_s* is when the server's certificate expires, in Unix time; None without TLS.
+    """
 
     status: int
     location: str = ""
+    certificate_until_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -89,6 +94,7 @@ async def _post(url: str, headers: Mapping[str, str], body: bytes, way: _Way) ->
         connection.close()
         raise
     way.stage = "answer"
+    until_s = _expiry_s(writer)
     try:
         writer.write(_spelt(parts.netloc, parts.path, headers, body))
         head = await reader.readuntil(b"\r\n\r\n")
@@ -98,7 +104,12 @@ async def _post(url: str, headers: Mapping[str, str], body: bytes, way: _Way) ->
         writer.close()
         with suppress(OSError, ssl.SSLError):
             await writer.wait_closed()
-    return _answer(head)
+    return replace(_answer(head), certificate_until_s=until_s)
+
+
+def _expiry_s(writer: asyncio.StreamWriter) -> float | None:
+    certificate = writer.get_extra_info("peercert")
+    return ssl.cert_time_to_seconds(certificate["notAfter"]) if certificate else None
 
 
 async def _connected(

@@ -86,11 +86,20 @@ class Number:
         """Match it in what people and Plivo write, but not within a longer run of digits."""
         return re.compile(rb"(?<![0-9])" + self.digits.encode() + rb"(?![0-9])")
 
-    @property
-    def pattern_of_pages(self) -> re.Pattern[bytes]:
-        """Match it in the store's pages, where the next column's digits may follow at once."""
+    def is_in_page(self, content: bytes) -> bool:
+        """
+        Find it in a page of the store, where the next column's digits may follow at once.
+
+        By hand: a regular expression takes twenty times as long, and the event loop with it.
+        """
         digits = self.digits.encode()
-        return re.compile(rb"\+" + digits + rb"|(?<![0-9])" + digits + rb"(?![0-9])")
+        at = content.find(digits)
+        while at >= 0:
+            before, after = content[at - 1 : at], content[at + len(digits) : at + len(digits) + 1]
+            if before == b"+" or not (before.isdigit() or after.isdigit()):
+                return True
+            at = content.find(digits, at + 1)
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,6 +159,7 @@ class Metrics:
         self._reload = _reload_gauge(registry)
         self.last_reload_was_good = True
         self._probe: Gauge | None = None
+        self._certificate: Gauge | None = None
         self.standing = StandingGauges(registry)
         started = Gauge(
             name("start_timestamp_seconds"), "When this process began", registry=registry
@@ -226,6 +227,16 @@ class Metrics:
                 registry=self.registry,
             )
         self._probe.set(successful)
+
+    def certificate_seen(self, expires_s: float) -> None:
+        """Say when the front door's certificate expires; without TLS there is no series."""
+        if self._certificate is None:
+            self._certificate = Gauge(
+                "plivostatusd_certificate_expiry_timestamp_seconds",
+                "When the certificate that the last probe by public_url was shown expires",
+                registry=self.registry,
+            )
+        self._certificate.set(expires_s)
 
     def text(self) -> bytes:
         """Spell everything for a scrape."""

@@ -50,8 +50,9 @@ def message(
         "updated_at": instant(record["updated_at"]),
     }
     if events is not None:
-        shaped["attempts"] = record["attempts"]
-        shaped["called_at"] = instant(record["last_call_at"])
+        # Of a plain row what was kept when the send was settled; else what the outbox knows, too.
+        shaped["attempts"] = record.get("attempts", record["calls"])
+        shaped["called_at"] = instant(record.get("last_call_at", record["called_at"]))
         shaped["error_explained"] = _explained(record["error_code"], record["current_status"])
         shaped["events"] = [event(row) for row in events]
     return shaped

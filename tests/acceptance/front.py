@@ -134,7 +134,8 @@ async def standing(  # noqa: PLR0913 - what a test may change
             if is_up:
                 await daemon.stop()
                 assert "" == daemon.stderr
-                assert [] == daemon.unexpected()
+                unexpected = daemon.unexpected()
+                assert not unexpected, unexpected
     finally:
         await simulator.stop()
         await daemon.close()

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.meta.source import ROOT
+from tests.shares import Shares
 
 CONFTEST = """
 import os, pytest
@@ -62,3 +65,17 @@ def test_a_suite(tmp_path: Path) -> None:
     # Each of two workers begins with the first share that is left; the third goes to the first.
     assert ran["long"] != ran["short"]
     assert ran["long"] == ran["one"] == ran["two"]
+
+
+@pytest.mark.parametrize(
+    ("test", "share"),
+    [
+        ("tests/boot/test_service.py::test_reload[trixie]", "trixie"),
+        ("tests/boot/test_no_gap.py::test_no_gap[bookworm-kill]", "bookworm"),
+        ("tests/unit/test_times.py::test_x[trixie]", "tests/unit/test_times.py"),
+        ("tests/fault/test_kill.py::test_x[1]", "tests/fault/test_kill.py::test_x[1]"),
+    ],
+)
+def test_a_share(test: str, share: str) -> None:
+    """What one booted Debian runs is one share; else a file is, or a test of the slow folders."""
+    assert share == Shares._split_scope(object.__new__(Shares), test)

@@ -32,7 +32,7 @@ def test_whose_fault(code: str) -> None:
     assert CODES[code].fault in expected
 
 
-@pytest.mark.parametrize("code", set(CODES) - {"000", "2403"})
+@pytest.mark.parametrize("code", sorted(set(CODES) - {"000", "2403"}))
 def test_how_it_ends(code: str) -> None:
     """A code that always fails its message is told from one that may be charged."""
     says = ROWS[code]["terminal_state"] or ""

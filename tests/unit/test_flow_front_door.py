@@ -67,6 +67,16 @@ def exported(listeners: Listeners) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("plivostatusd_probe")]
 
 
+async def test_the_certificate(tmp_path: Path) -> None:
+    """When the certificate expires is a metric once one was seen, and no series before."""
+    name = "plivostatusd_certificate_expiry_timestamp_seconds"
+    async with house(tmp_path) as listeners:
+        await listeners.front_door.probe()
+        assert name not in listeners.metrics.text().decode()
+        listeners.metrics.certificate_seen(1_800_000_000.0)
+        assert f"{name} 1.8e+09" in listeners.metrics.text().decode().splitlines()
+
+
 async def test_through(tmp_path: Path, logbook: Logbook) -> None:
     """A probe that comes back in is a success, and neither a message, an event nor a refusal."""
     async with house(tmp_path) as listeners:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -65,7 +66,7 @@ async def test_an_answer_without_end() -> None:
 
 
 async def test_a_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A certificate that this machine trusts is trusted; one it does not is said to be that."""
+    """A certificate that this machine trusts is trusted, and its end told; another is refused."""
     certificate = Certificate.make(tmp_path, NAME)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate.chain, certificate.key)
@@ -75,6 +76,8 @@ async def test_a_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(web_call, "_context", certificate.client_context)
         answer = await post(f"https://127.0.0.1:{port}/", {}, b"a=b", within_s=5.0)
     assert 200 == answer.status
+    assert answer.certificate_until_s is not None
+    assert -3_600 < answer.certificate_until_s - time.time() - 86_400 <= 0
 
 
 async def test_no_tls_there() -> None:

@@ -10,6 +10,9 @@ from urllib.parse import quote, urlencode
 import pytest
 from tornado.ioloop import IOLoop
 
+from plivostatusd.store import entries
+from plivostatusd.store.reader import Filter
+from plivostatusd.web import shapes
 from tests.unit.listeners import SENDER, Listeners, callback, running
 
 UUID = "0d2e4c1a-0000-4000-8000-000000000001"
@@ -209,3 +212,23 @@ async def test_pages(house: Listeners, query: dict[str, str]) -> None:
             break
         cursor = {"cursor": page["next"]}
     assert numbers[::-1] == seen
+
+
+async def test_calls(house: Listeners) -> None:
+    """How often Plivo was called, and when last, is told before a send is settled and after."""
+    own_id = await recorded(house)
+
+    async def told() -> tuple[object, object]:
+        found = (await house.api("GET", f"/messages/{own_id}")).json
+        return found["attempts"], found["called_at"]
+
+    assert (None, None) == await told()
+    entry = await house.writer.submit(lambda tx: entries.claim(tx, 1_000_000, 2**60))
+    assert (1, "1970-01-01T00:00:01Z") == await told()
+    await house.writer.submit(lambda tx: entries.postpone(tx, entry.row, 1))
+    await house.writer.submit(lambda tx: entries.claim(tx, 2_000_000, 2**60))
+    await house.writer.submit(lambda tx: entries.settle_accepted(tx, entry.row, UUID, 3_000_000))
+    assert (2, "1970-01-01T00:00:02Z") == await told()
+    row = (await house.reader.messages(Filter())).records[0]
+    shaped = shapes.message(row, [])
+    assert await told() == (shaped["attempts"], shaped["called_at"])

@@ -18,6 +18,7 @@ def check(scene: Scene) -> Iterator[Check]:
     if not scene.told:
         yield _SAY.warning("not probed: the daemon does that, and is not asked")
         return
+    scene.wait_for_nginx()
     try:
         told = do(scene.run, "/doctor/probe")
     except CtlError as error:

@@ -51,6 +51,7 @@ class Place:
 
 def address(scene: Scene) -> Iterator[Check]:
     """Look each name up, and connect."""
+    scene.wait_for_nginx()
     urls = scene.public_urls()
     if not urls:
         yield _SAY.warning("not looked at: no public_url is known")
@@ -110,6 +111,7 @@ def _connects(address: str, port: int) -> bool | None:
 
 def certificate(scene: Scene) -> Iterator[Check]:
     """Check each certificate as Plivo does: chain, name and days."""
+    scene.wait_for_nginx()
     urls = scene.public_urls()
     if not urls:
         yield _CERTIFICATE.warning("not looked at: no public_url is known")

@@ -83,6 +83,15 @@ class Scene:
         except CtlError as error:
             return error
 
+    def wait_for_nginx(self) -> None:
+        """
+        Return once `nginx -T` has ended: who connects must not meet it.
+
+        Where no Nginx runs it listens for a moment on every port that it is configured for, and
+        resets whoever came (ngx_open_listening_sockets; seen with 1.22).
+        """
+        self.nginx()
+
     def public_urls(self) -> tuple[str, ...]:
         """Give public_url: as the daemon goes by it, else as it is configured."""
         config = self.config
