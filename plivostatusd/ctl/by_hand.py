@@ -2,7 +2,7 @@
 What an operator does by hand: served on the Unix socket alone, to root and the daemon's own user.
 
 Shared by `hold`, `release`, `cancel`, `settle`, `reconcile`, `rebuild`, `backup`, `replay`,
-`forget`, `tokens` and `doctor`.
+`forget`, `import`, `tokens` and `doctor`.
 """
 
 from __future__ import annotations

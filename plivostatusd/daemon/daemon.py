@@ -31,6 +31,7 @@ from plivostatusd.flows.backup import Backup
 from plivostatusd.flows.evidence import Evidence
 from plivostatusd.flows.forgetting import Forgetting
 from plivostatusd.flows.front_door import FrontDoor
+from plivostatusd.flows.importing import Importing
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox
 from plivostatusd.flows.pulse import Pulse
@@ -291,6 +292,7 @@ class Daemon:
                 now_us=self._clock.wall_us,
             ),
             forgetting=Forgetting(config.store.path, writer, keep, now_us=self._clock.wall_us),
+            importing=Importing(writer, now_us=self._clock.wall_us),
             stats=Stats(config.store.path, condemn=writer.condemn),
             backup=Backup(config.store.path, writer),
             reader=reader,

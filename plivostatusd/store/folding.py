@@ -50,8 +50,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 _INSERT_MESSAGE = """
 INSERT INTO messages (initial_status, current_status, status_timestamp, error_code, reason,
                       conflict, final, final_by, units, amount, mcc, mnc, delivery_ms, updated_at,
-                      id, message_uuid, sender_number, recipient_number, country, created_at, room)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, zeroblob(80))
+                      id, message_uuid, sender_number, recipient_number, country, created_at,
+                      message_body, room)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, zeroblob(80))
 """
 _UPDATE_MESSAGE = """
 UPDATE messages
@@ -165,17 +166,24 @@ def make(
 ) -> tuple[Found, int]:
     """Make the row of a message of which *fact* is the first we hear; its event's cursor, too."""
     message = make_row(transaction, message_id, recipient, fold([fact]), evidence)
-    return message, _write_event(transaction, message.row, message.status, fact, evidence)
+    return message, write_event(transaction, message, fact, evidence)
 
 
-def make_row(
+def make_row(  # noqa: PLR0913 - two more where it began elsewhere
     transaction: Transaction,
     message_id: str,
     recipient: str | None,
     whole: Fold,
     evidence: Evidence,
+    *,
+    text: str | None = None,
+    created_us: int | None = None,
 ) -> Found:
-    """Make the row of a message that is not ours, of which *whole* is known."""
+    """
+    Make the row of a message that is not ours, of which *whole* is known.
+
+    *created_us* is when it began, if that was before we heard of it.
+    """
     row = transaction.insert(
         _INSERT_MESSAGE,
         (
@@ -186,7 +194,8 @@ def make_row(
             evidence.sender,
             recipient,
             phone.calling_code(recipient),
-            evidence.received_us,
+            evidence.received_us if created_us is None else created_us,
+            text,
         ),
     )
     transaction.move(None, whole.status)
@@ -215,6 +224,11 @@ def add_event(
         whole = facts_of(transaction, message.row) | fold([fact])
         _update(transaction, message, whole, evidence.received_us)
         learn_sender(transaction, message, evidence.sender)
+    return _write_event(transaction, message.row, message.status, fact, evidence)
+
+
+def write_event(transaction: Transaction, message: Found, fact: Fact, evidence: Evidence) -> int:
+    """Write an event that *message* was made with; its cursor comes back."""
     return _write_event(transaction, message.row, message.status, fact, evidence)
 
 

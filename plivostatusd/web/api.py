@@ -5,6 +5,7 @@ from __future__ import annotations
 from tornado.web import Application
 
 from plivostatusd.web.backup import BackupHandler
+from plivostatusd.web.description import DescriptionHandler
 from plivostatusd.web.doctor import (
     DoctorHandler,
     DoctorRefusedHandler,
@@ -17,6 +18,7 @@ from plivostatusd.web.evidence import EvidenceHandler
 from plivostatusd.web.export import ExportHandler
 from plivostatusd.web.forget import ForgetHandler
 from plivostatusd.web.handler import Nowhere, Services
+from plivostatusd.web.imports import ImportHandler
 from plivostatusd.web.messages import CancelHandler, MessageHandler, MessagesHandler
 from plivostatusd.web.operations import (
     HealthHandler,
@@ -55,10 +57,12 @@ def application(services: Services) -> Application:
             (r"/export", ExportHandler),
             (r"/replay", ReplayHandler),
             (r"/forget", ForgetHandler),
+            (r"/import", ImportHandler),
             (r"/health", HealthHandler),
             (r"/ready", ReadyHandler),
             (r"/metrics", MetricsHandler),
             (r"/stats", StatsHandler),
+            (r"/openapi\.json", DescriptionHandler),
         ],
         default_handler_class=Nowhere,
         log_function=lambda _: None,

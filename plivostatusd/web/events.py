@@ -63,13 +63,18 @@ class CursorHandler(LastingHandler):
             return oldest - 1
         if after == _END:
             return newest
-        match = _CURSOR.fullmatch(after)
-        if match is None:
-            bad_query("after", "expected a cursor of an earlier answer, or end")
-        cursor = int(match[2])
-        if match[1] != self._generation or not oldest - 1 <= cursor <= newest:
+        generation, number = _parts(after)
+        if generation != self._generation or not oldest - 1 <= int(number) <= newest:
             raise CursorGone
-        return cursor
+        return int(number)
+
+
+def _parts(cursor: str) -> tuple[str, str]:
+    """Take a cursor apart: the store's generation, and the event's number."""
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
+        bad_query("after", "expected a cursor of an earlier answer, or end")
+    return match[1], match[2]
 
 
 class EventsHandler(CursorHandler):
@@ -80,9 +85,11 @@ class EventsHandler(CursorHandler):
         query = self.query(*_NAMES)
         limit = count(query, "limit", _PAGE, PAGE_MAX, least=0)
         wait_s = seconds(query, "wait", 0.0, WAIT_S_MAX)
+        since_us = instant(query, "since")
+        if query.get("after", _END) != _END:
+            _parts(query["after"])  # a client that sends nonsense hears so, resuming or not
         after = self.request.headers.get("Last-Event-ID") or query.get("after")
         await self._enter()
-        since_us = instant(query, "since") if after is None else None
         cursor = await self._start(after, since_us)
         if "text/event-stream" in self.request.headers.get("Accept", ""):
             with self.services.followers.one_more():

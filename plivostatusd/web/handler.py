@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from plivostatusd.flows.evidence import Evidence
     from plivostatusd.flows.forgetting import Forgetting
     from plivostatusd.flows.front_door import FrontDoor
+    from plivostatusd.flows.importing import Importing
     from plivostatusd.flows.outbox import Outbox
     from plivostatusd.flows.rebuild import Rebuild
     from plivostatusd.flows.reconcile import Reconcile
@@ -88,6 +89,7 @@ class Services:
     evidence: Evidence
     backup: Backup
     forgetting: Forgetting
+    importing: Importing
     reader: Reader
     writer: Writer
     keep: Keep

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
     from plivostatusd.store.rebuilding import Difference
 
-_YES: Final = (True, "true")
-_NO: Final = (False, "false")
+_WORDS: Final = {"true": True, "false": False}
 
 
 class RebuildHandler(LinesHandler):
@@ -28,11 +27,11 @@ class RebuildHandler(LinesHandler):
         With `progress` there are lines in between that say how many were compared so far.
         """
         fields = dict(self.fields())
-        said = {name: fields.pop(name, False) for name in ("write", "progress")}
-        wrong = [name for name, value in said.items() if value not in _YES + _NO]
+        said = {name: _truth(fields.pop(name, False)) for name in ("write", "progress")}
+        wrong = [name for name, value in said.items() if value is None]
         if wrong:
             raise BadDemand(tuple((name, "expected true or false") for name in wrong))
-        writes, tells = (value in _YES for value in said.values())
+        writes, tells = map(bool, said.values())
         await self.stream(self._differences(ids_of(fields), writes=writes, tells=tells))
 
     async def _differences(
@@ -56,6 +55,11 @@ class RebuildHandler(LinesHandler):
             "different": len(different),
             "written": len(different) if writes else 0,
         }
+
+
+def _truth(value: object) -> bool | None:
+    """Read a truth value, of JSON or a form; a number is none, though 0 equals False."""
+    return value if isinstance(value, bool) else _WORDS.get(str(value))
 
 
 def _shape(difference: Difference) -> dict[str, Any]:

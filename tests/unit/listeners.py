@@ -30,6 +30,7 @@ from plivostatusd.flows.evidence import Evidence
 from plivostatusd.flows.forgetting import Forgetting
 from plivostatusd.flows.front_door import FrontDoor
 from plivostatusd.flows.front_door import Terms as FrontDoorTerms
+from plivostatusd.flows.importing import Importing
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox, Terms
 from plivostatusd.flows.rebuild import Rebuild
@@ -148,6 +149,7 @@ class Listeners:
                 self.reader, lambda: self.ingest.verifier, self.reconcile.look, now_us=now_us
             ),
             forgetting=Forgetting(self.store_path, self.writer, self.keep, now_us=now_us),
+            importing=Importing(self.writer, now_us=now_us),
             stats=Stats(self.store_path, condemn=self.writer.condemn),
             backup=Backup(self.store_path, self.writer),
             reader=self.reader,

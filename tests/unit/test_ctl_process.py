@@ -52,9 +52,11 @@ def test_imports_nothing_heavy(command: str) -> None:
         "send": ["+14155552323", "hello"],
         "explain": ["30"],
         "backup": ["x"],
+        "import": ["-"],
     }.get(command, [])
     ended = subprocess.run(
         [sys.executable, "-c", script, command, *words],
+        input="message_uuid,status\nb795906a-8a79-11ec-9bd3-0242ac110003,sent\n",
         capture_output=True,
         text=True,
         check=True,

@@ -254,6 +254,15 @@ async def test_stream_resumes(house: Listeners) -> None:
         ]
 
 
+@pytest.mark.parametrize("query", ["after=nonsense", "since=yesterday"])
+async def test_nonsense_beside_last_event_id(house: Listeners, query: str) -> None:
+    """What is not understood is refused, though Last-Event-ID goes before it."""
+    await reported(house, "queued")
+    name = (await house.api("GET", "/events")).json["next"]
+    reply = await house.api("GET", f"/events?{query}", headers={"Last-Event-ID": name})
+    assert 400 == reply.status
+
+
 async def test_stream_of_many(house: Listeners) -> None:
     """More events than fit one page come through a stream whole and in order."""
     numbers = [f"+1415{index:07}" for index in range(2_000_000, 2_000_350)]

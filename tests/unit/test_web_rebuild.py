@@ -150,6 +150,8 @@ async def test_what_is_not_there(house: Listeners) -> None:
         {"write": "x"},
         {"write": [1]},
         {"progress": "x"},
+        {"progress": 0},
+        {"write": 1},
         {"x": 1},
     ],
 )

@@ -89,6 +89,12 @@ async def test_one_id_in_a_form(house: Listeners) -> None:
     ]
 
 
+async def test_several_ids_in_a_form(house: Listeners) -> None:
+    """A form may name several, as curl -d does."""
+    reply = await house.operator("POST", "/reconcile", f"ids={NOBODY}&ids=nobody".encode())
+    assert [NOBODY, "nobody"] == [json.loads(line)["id"] for line in reply.body.splitlines()[:-1]]
+
+
 async def test_everything(house: Listeners) -> None:
     """Without ids all that is open is asked about; of nothing at all nothing is said."""
     name = await sent(house)
