@@ -39,7 +39,8 @@ log = get_logger()
 
 _REMARKS_ALARMING = frozenset({"duplicate_at_plivo", "uuid_of_another", "inference_wrong"})
 _FORBIDDEN: Final = 403
-_UNKNOWN_PATH: Final = "unknown_path"
+UNKNOWN_PATH: Final = "unknown_path"
+"""Why a signed request on a path that is not ours is refused."""
 _DOCTOR: Final = "plivostatusctl doctor"
 _REMARKS_WARNING = frozenset({"unknown_ref", "nonce_reused", "message_unnamed", "disputed"})
 
@@ -139,14 +140,12 @@ class Ingest:
         """Count, log and keep a signed request on a path that is not ours, as if rewritten."""
         if not signature.is_signed(request):
             return
-        self._gauges.callback_refused(_UNKNOWN_PATH)
+        self._gauges.callback_refused(UNKNOWN_PATH)
         left_out = self._flood.admit(time.monotonic())
         if left_out is not None:
             fields = {"lines_left_out": left_out} if left_out else {}
-            log.warning(
-                "callback_refused", reason=_UNKNOWN_PATH, status=404, hint=_DOCTOR, **fields
-            )
-        self._keep_refused(request, _UNKNOWN_PATH)
+            log.warning("callback_refused", reason=UNKNOWN_PATH, status=404, hint=_DOCTOR, **fields)
+        self._keep_refused(request, UNKNOWN_PATH)
 
     def _prove(self, request: Signed) -> tuple[list[Pair], Verdict]:
         """Give the decoded pairs and the verdict; a genuine but unreadable body has no pairs."""

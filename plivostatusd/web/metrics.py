@@ -25,6 +25,7 @@ from prometheus_client import (
 
 from plivostatusd import __version__
 from plivostatusd.domain.statuses import OURS, RANKS
+from plivostatusd.flows.ingest import UNKNOWN_PATH
 from plivostatusd.flows.outbox.calls import OUTCOMES
 from plivostatusd.flows.reconcile.outcomes import RESULTS
 from plivostatusd.web.standing import StandingGauges, word
@@ -40,7 +41,8 @@ _SEND_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _DELIVERY_BUCKETS: Final = (1, 2, 5, 10, 30, 60, 300, 1_800, 7_200, 43_200, 259_200)
 _REASONS: Final = (
     *("no_signature", "malformed_nonce", "mismatch", "too_weak", "replay", "unknown_ref"),
-    *("unreadable", "too_large", "queue_full", "store-unavailable", "store-damaged"),
+    *(UNKNOWN_PATH, "unreadable", "too_large"),
+    *("queue_full", "store-unavailable", "store-damaged"),
 )
 """Every word of `callbacks_refused_total{reason}`."""
 

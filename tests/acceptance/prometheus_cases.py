@@ -97,6 +97,7 @@ CASES = [
     silent("NoCallbacks", 55, "nothing sent", sent_and_heard("5x60", "0x60")),
     silent("NoCallbacks", 55, "sent just now", sent_and_heard("0x45 1+1x15", "0x60")),
     fires("CallbacksRefused", 45, "rising", {of(REFUSED, reason="mismatch"): "0x30 1+1x20"}),
+    fires("CallbacksRefused", 45, "rewritten", {of(REFUSED, reason="unknown_path"): "0x30 1+1x20"}),
     fires(
         "CallbacksRefused",
         3000,

@@ -141,7 +141,7 @@ def test_problems_that_are_no_refusals() -> None:
 def test_every_reason_of_a_refused_callback() -> None:
     """Every word of callbacks_refused_total{reason} is explained, and no other."""
     told = {word for cells in rows(TEXT, "reason") for word in words(cells[0])}
-    assert {*metrics._REASONS, ingest._UNKNOWN_PATH} == told
+    assert {*metrics._REASONS} == told
 
 
 def test_every_remark() -> None:

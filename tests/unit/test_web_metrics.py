@@ -12,7 +12,7 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from plivostatusd.domain import errors
-from plivostatusd.flows.ingest import _QueueFull
+from plivostatusd.flows.ingest import UNKNOWN_PATH, _QueueFull
 from plivostatusd.web.metrics import Metrics
 from tests.unit.listeners import Listeners, callback, running
 
@@ -67,6 +67,7 @@ def test_every_reason_of_a_refusal() -> None:
     )
     reasons = {str(getattr(each, "reason", each.slug)) for each in refusals}
     reasons |= {"no_signature", "malformed_nonce", "mismatch", "too_weak", "too_large"}
+    reasons.add(UNKNOWN_PATH)
     text = Metrics().text().decode()
     assert reasons == set(re.findall(r'callbacks_refused_total\{reason="(.*?)"\}', text))
 
