@@ -83,6 +83,19 @@ def test_what_is_in_force(tmp_path: Path) -> None:
     assert "fault" == seen(configuration.check, Stage(path, told(config_good=False)))[1][0]
 
 
+def test_a_token_that_waits_for_a_restart(tmp_path: Path) -> None:
+    """What was stored since systemd handed the token over is seen in its file."""
+    path = settings(tmp_path)
+    stage = Stage(path, told())
+    assert 1 == len(
+        seen(configuration.check, stage)
+    )  # and that reads the file as it was handed over
+    (tmp_path / "auth_token").write_text(f"{TOKEN}\n# an old one\nanother-token\n")
+    state, found = seen(configuration.check, stage)[1]
+    assert ("warning", True) == (state, found.endswith("-> systemctl restart plivostatusd"))
+    assert "the daemon goes by another token" in found
+
+
 def test_secret_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token that others may read is a fault, one that its group may write a warning."""
     monkeypatch.setattr(secret_files, "STORED", tmp_path / "none")

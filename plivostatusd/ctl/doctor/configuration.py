@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from plivostatusd.config import Config, ConfigError, Loaded
 from plivostatusd.ctl.doctor.check import Check, Named
 from plivostatusd.ctl.doctor.scene import Scene
-from plivostatusd.ctl.doctor.tokens import keys_of
+from plivostatusd.ctl.doctor.tokens import keys_of, not_loaded
 
 NAME = "configuration"
 _SAY = Named(NAME)
@@ -71,5 +71,5 @@ def _changed(told: dict[str, object], config: Config) -> Iterator[str]:
     if told.get("minimum_trust") != config.callbacks.minimum_trust:
         yield "callbacks.minimum_trust"
     keys = [key.fingerprint for key in keys_of(config)]
-    if keys and told.get("tokens") != keys:
+    if keys and (told.get("tokens") != keys or any(not_loaded(config, set(keys)))):
         yield "token"

@@ -42,7 +42,7 @@ def suspects(config: Config, in_force: set[str]) -> Iterator[Suspect]:
     """
     place = token_file(config)
     if in_force:
-        yield from _not_loaded(config, place, in_force)
+        yield from not_loaded(config, in_force)
     yield from suspects_of(_lines(place), str(place))
     if config.plivo.main_auth_token_file:
         main = config.plivo.main_auth_token_file
@@ -55,9 +55,15 @@ def suspects(config: Config, in_force: set[str]) -> Iterator[Suspect]:
                 yield _of_file(token, file, place)
 
 
-def _not_loaded(config: Config, place: Path, in_force: set[str]) -> Iterator[Suspect]:
-    """Systemd hands a credential over once: what is stored since waits for a restart."""
-    stored = [Key.of(place.name, line.strip()) for line in _lines(place) if line.strip()]
+def not_loaded(config: Config, in_force: set[str]) -> Iterator[Suspect]:
+    """
+    Give every token that is stored, and whose fingerprint is not among those *in_force*.
+
+    Systemd hands a credential over once: what is stored since waits for a restart.
+    """
+    place = token_file(config)
+    lines = [line.strip() for line in _lines(place)]
+    stored = [Key.of(place.name, line) for line in lines if line and not line.startswith("#")]
     for key in [*keys_of(config), *stored]:
         if key.fingerprint not in in_force:
             yield Suspect(
