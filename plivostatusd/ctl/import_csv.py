@@ -3,13 +3,14 @@ Take over messages that another program kept: a table as CSV, with a header.
 
 The columns of the tutorial's PostgreSQL table are known by name, others such as
 them, too; say what else is what with --column FIELD=NAME. Of fields there are
-message_uuid and status, which are needed, to, from, text, error_code, status_at,
-created_at and updated_at. Times without a zone are UTC. '-' reads standard input.
+message_uuid and status, which are needed, to, from, text, error_code,
+status_at, created_at and updated_at. Times without a zone are UTC. '-' reads
+standard input.
 
-Nothing is sent. A message that is known already learns only what goes further than
-what it knows, so a file may be imported again. Those that are open are asked about
-as any other. Bad rows are listed by their line, and the good ones taken; exit
-status 1 then.
+Nothing is sent. A message that is known already learns only what goes further
+than what it knows, so a file may be imported again. What is open is asked
+about as any other; 'sent' is final where it is old (reconcile.silence_final).
+Bad rows are listed by their line, and the good ones taken; exit status 1 then.
 """
 
 from __future__ import annotations

@@ -292,7 +292,7 @@ class Daemon:
                 now_us=self._clock.wall_us,
             ),
             forgetting=Forgetting(config.store.path, writer, keep, now_us=self._clock.wall_us),
-            importing=Importing(writer, now_us=self._clock.wall_us),
+            importing=Importing(writer, config.reconcile.silence_final, now_us=self._clock.wall_us),
             stats=Stats(config.store.path, condemn=writer.condemn),
             backup=Backup(config.store.path, writer),
             reader=reader,
@@ -429,6 +429,7 @@ class Daemon:
         self._services.default_sender = new.send.from_
         self._services.wait_s = new.send.wait
         self._services.writer.commit_timeout_s = new.store.commit_timeout
+        self._services.importing.silence_final_s = new.reconcile.silence_final
         self._upkeep.retention = terms.retention(new)
         self._pulse.every_s = terms.beat_s(new)
         self._outbox.change(terms.sending(new))

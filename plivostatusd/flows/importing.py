@@ -30,18 +30,27 @@ _RANDOM_BYTES: Final = 10
 
 
 class Importing:
-    """Takes rows into the store that *writer* owns."""
+    """
+    Takes rows into the store that *writer* owns.
 
-    def __init__(self, writer: Writer, *, now_us: Callable[[], int]) -> None:
-        self._writer = writer
+    A `sent` older than `silence_final_s` is final; a reload may set it anew.
+    """
+
+    def __init__(
+        self, writer: Writer, silence_final_s: float, *, now_us: Callable[[], int]
+    ) -> None:
+        self.silence_final_s = silence_final_s
         self.now_us = now_us
+        self._writer = writer
 
     async def take(self, rows: Sequence[Imported], *, by: str) -> Taken:
         """Take *rows*, on the word of *by*. Raises `StoreUnavailable`; some may be taken then."""
         taken = Taken()
         for start in range(0, len(rows), STEP):
             step = [(row, os.urandom(_RANDOM_BYTES)) for row in rows[start : start + STEP]]
-            taken += await self._writer.submit(partial(_take, step, self.now_us(), by))
+            now_us = self.now_us()
+            silent_us = now_us - int(self.silence_final_s * 1_000_000)
+            taken += await self._writer.submit(partial(_take, step, now_us, silent_us, by))
         log.info(
             "messages_imported",
             by=by,
@@ -55,7 +64,8 @@ class Importing:
 def _take(
     step: list[tuple[Imported, bytes]],
     now_us: int,
+    silent_us: int,
     by: str,
     transaction: Transaction,
 ) -> Taken:
-    return importing.take(transaction, step, now_us, by)
+    return importing.take(transaction, step, now_us, silent_us, by)

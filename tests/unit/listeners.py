@@ -149,7 +149,7 @@ class Listeners:
                 self.reader, lambda: self.ingest.verifier, self.reconcile.look, now_us=now_us
             ),
             forgetting=Forgetting(self.store_path, self.writer, self.keep, now_us=now_us),
-            importing=Importing(self.writer, now_us=now_us),
+            importing=Importing(self.writer, 259_200.0, now_us=now_us),
             stats=Stats(self.store_path, condemn=self.writer.condemn),
             backup=Backup(self.store_path, self.writer),
             reader=self.reader,

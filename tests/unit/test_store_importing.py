@@ -31,8 +31,9 @@ def row(number: int = 1, **changed: Any) -> Imported:
 async def take(place: Place, *rows: Imported) -> Taken:
     """Import rows."""
     given = [(each, bytes(9) + bytes([index])) for index, each in enumerate(rows)]
+    silent_us = THEN_US + 10
     taken: Taken = await place.writer.submit(
-        lambda tx: importing.take(tx, given, place.clock(), "unix:root")
+        lambda tx: importing.take(tx, given, place.clock(), silent_us, "unix:root")
     )
     return taken
 
@@ -84,6 +85,25 @@ async def test_plivos_own_word_stands(tmp_path: Path) -> None:
         assert [("delivered", None, 0)] == place.rows(
             "SELECT current_status, error_code, conflict FROM messages"
         )
+
+
+async def test_silence(tmp_path: Path) -> None:
+    """What was sent long ago is final by silence at once; what was sent lately is open."""
+    async with opened(tmp_path) as place:
+        rows = [
+            row(1, status="sent"),
+            row(2, status="sent", at_us=None),
+            row(3, status="sent", at_us=START_US),
+            row(4, status="queued"),
+        ]
+        assert Taken(imported=4) == await take(place, *rows)
+        assert [("silence", 1), ("silence", 1), (None, 0), (None, 0)] == place.rows(
+            "SELECT final_by, final FROM messages ORDER BY row"
+        )
+        assert Taken(unchanged=4) == await take(place, *rows)
+        assert [6] == place.rows("SELECT count(*) FROM events")
+        recorded = await place.record(message_uuid=uuid(1), status="delivered")
+        assert "delivered" == recorded.message_status
 
 
 async def test_plivo_goes_on(tmp_path: Path) -> None:
