@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tornado.ioloop import IOLoop
 
+from plivostatusd.web.transport.choice import new_event_loop
 from tests.logbook import Logbook
 from tests.meta.source import FIGURES
 
@@ -108,9 +109,10 @@ def io_loop() -> Iterator[IOLoop]:
     """
     A loop of the test's own, in place of pytest-tornado's, which calls what Tornado deprecates.
 
-    It ends as asyncio.run() ends: what still runs is cancelled, then the loop is closed.
+    The loop is of the program's kind (PLIVOSTATUSD_TRANSPORT=tornado: asyncio's own). It ends as
+    asyncio.run() ends: what still runs is cancelled, then the loop is closed.
     """
-    loop = IOLoop(make_current=False)
+    loop = IOLoop(make_current=False, asyncio_loop=new_event_loop())
     aio = loop.asyncio_loop
     asyncio.set_event_loop(aio)
     yield loop
