@@ -33,25 +33,8 @@ def fault_so_far(beginning: bytes) -> str | None:
     return None
 
 
-def fault(head: bytes, version: str, headers: HTTPHeaders) -> str | None:
-    """
-    Say what is wrong with a request, by its *head* as it came and what was read from that.
-
-    Source: RFC 9112, sections 2.2 (line ends), 3.2 (Host), 5.2 (folding), 6.1 and 6.3 (length),
-    read 2026-11-23.
-    """
-    if sentence := _fault_of_lines(head):
-        return sentence
-    if "," in headers.get("Content-Length", ""):  # of several fields Tornado makes a list
-        return "Content-Length twice"
-    if version != "HTTP/1.1":
-        return "Transfer-Encoding in HTTP/1.0" if "Transfer-Encoding" in headers else None
-    if len(headers.get_list("Host")) != 1:
-        return "no Host, or several"
-    return None
-
-
-def _fault_of_lines(head: bytes) -> str | None:
+def fault_of_lines(head: bytes) -> str | None:
+    """Say what is wrong with a whole head's lines, before anybody reads them."""
     ends = head.count(b"\r\n")
     if head.count(b"\n") != ends or head.count(b"\r") != ends:
         return "a line ends in something else than CR LF"
@@ -59,4 +42,27 @@ def _fault_of_lines(head: bytes) -> str | None:
         return "too many header fields"
     if b"\n " in head or b"\n\t" in head:
         return "a folded header field"
+    return None
+
+
+def fault(head: bytes, version: str, headers: HTTPHeaders) -> str | None:
+    """
+    Say what is wrong with a request, by its *head* as it came and what was read from that.
+
+    Source: RFC 9112, sections 2.2 (line ends), 3.2 (Host), 5.2 (folding), 6.1 and 6.3 (length),
+    read 2026-11-23.
+    """
+    if sentence := fault_of_lines(head):
+        return sentence
+    return fault_of_fields(version, headers)
+
+
+def fault_of_fields(version: str, headers: HTTPHeaders) -> str | None:
+    """Say what is wrong with the fields that were read."""
+    if "," in headers.get("Content-Length", ""):  # of several fields Tornado makes a list
+        return "Content-Length twice"
+    if version != "HTTP/1.1":
+        return "Transfer-Encoding in HTTP/1.0" if "Transfer-Encoding" in headers else None
+    if len(headers.get_list("Host")) != 1:
+        return "no Host, or several"
     return None

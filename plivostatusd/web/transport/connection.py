@@ -162,8 +162,8 @@ class Connection(asyncio.BufferedProtocol):
         self._data = self._data + data if self._data else data
         if self._now is _Now.HEAD or self._now is _Now.BODY:
             self._advance()
-        elif len(self._data) >= READ_BYTES:
-            self._pause()
+        else:
+            self._look_full()
 
     def pause_writing(self) -> None:
         """Hear that the kernel takes no more; `send` has looked already."""
@@ -177,14 +177,15 @@ class Connection(asyncio.BufferedProtocol):
         if self._answer is not None and self._answer.is_finished:
             self._end_request()
 
-    def _pause(self) -> None:
-        if not self._is_paused and self._transport is not None:
-            self._is_paused = True
+    def _look_full(self) -> None:
+        """Leave in the kernel what comes while enough is here."""
+        is_full = len(self._data) >= READ_BYTES
+        if is_full is self._is_paused or self.is_closed or self._transport is None:
+            return
+        self._is_paused = is_full
+        if is_full:
             self._transport.pause_reading()
-
-    def _resume(self) -> None:
-        if self._is_paused and self._transport is not None:
-            self._is_paused = False
+        else:
             self._transport.resume_reading()
 
     # A request's way in
@@ -195,6 +196,7 @@ class Connection(asyncio.BufferedProtocol):
             self._look_whole()
             while self._data and self._step():
                 pass
+            self._look_full()
         except HTTPInputError:
             self._refuse()
         except Exception:
@@ -209,7 +211,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _take_head(self) -> bool:
         end = self._data.find(heads.END)
-        size = len(self._data) if end < 0 else end + len(heads.END)
+        size = len(self._data) + 1 if end < 0 else end + len(heads.END)
         if size > HEADER_BYTES_MAX:
             self.cut()
             return False
@@ -251,7 +253,6 @@ class Connection(asyncio.BufferedProtocol):
             self.cut()
         if self._now is _Now.HELD:
             self._now = _Now.BODY
-            self._resume()
             self._advance()
 
     def _take_body(self) -> bool:
@@ -317,7 +318,6 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._now = _Now.HEAD
         self._connections.rested(self)
-        self._resume()
         if self._data:
             self._connections.head_began(self)
             self.loop.call_soon(self._advance)

@@ -99,6 +99,8 @@ def read(head: bytes) -> Head:
 
     Raises `HTTPInputError` where it is none, or one that could be read in two ways.
     """
+    if sentence := framing.fault_of_lines(head):
+        raise HTTPInputError(sentence)
     line = head[: head.index(b"\r\n", 2)].lstrip(b"\r\n")
     version = _VERSIONS.get(line[-_VERSION_BYTES:])
     match = _METHOD.match(line)
@@ -109,7 +111,7 @@ def read(head: bytes) -> Head:
     # llhttp skips blanks before the target and behind it; there is one on either side.
     if len(line) != match.end() + len(target) + _VERSION_BYTES:
         raise HTTPInputError("Malformed HTTP request line")
-    if sentence := framing.fault(head, version, fields):
+    if sentence := framing.fault_of_fields(version, fields):
         raise HTTPInputError(sentence)
     method = match[1].decode("ascii")
     return Head(RequestStartLine(method, target.decode("latin-1"), version), fields)
