@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tornado.ioloop import IOLoop
 
-from plivostatusd.web.transport.choice import new_event_loop
+from plivostatusd.web.transport.choice import VARIABLE, new_event_loop
 from tests.logbook import Logbook
 from tests.meta.source import FIGURES
 
@@ -102,6 +102,15 @@ def logbook() -> Logbook:
 def expect_log(logbook: Logbook) -> Callable[[str], None]:
     """Announce, from within the test, a line that must come: `expect_log("batch_failed")`."""
     return logbook.expect
+
+
+@pytest.fixture(params=["llhttp", "tornado"])
+def each_transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a test run on either transport, in this process and in daemons that it starts."""
+    if request.param == "tornado":
+        monkeypatch.setenv(VARIABLE, "tornado")
+    else:
+        monkeypatch.delenv(VARIABLE, raising=False)
 
 
 @pytest.fixture

@@ -14,8 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from tests.fault.strangers import BEARER, TO, Siege, besieged, spelt_callback
 from tests.wire import Place, Wire, spelt
+
+pytestmark = pytest.mark.usefixtures("each_transport")
 
 LINE = b"POST /health HTTP/1.1"
 HOST = b"Host: localhost"

@@ -19,6 +19,8 @@ from tests.logbook import Logbook
 from tests.unit.listeners import HOSTS, Listeners, running, until
 from tests.wire import Answer, Wire, ask, spelt
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 BILLING, CRON = "billing-token-0123456789", "cron-token-0123456789"
 SEND = {"to": "+14155552323", "text": "hello"}
 

@@ -23,6 +23,8 @@ from tests.logbook import Logbook
 from tests.unit.listeners import Listeners, callback, running, serve, until
 from tests.wire import FORM, Wire, ask, spelt
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 LIMIT = 16_384
 CONTINUE = b"HTTP/1.1 100 (Continue)\r\n\r\n"
 

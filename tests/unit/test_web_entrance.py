@@ -27,6 +27,8 @@ from tests.logbook import Logbook
 from tests.unit.listeners import until
 from tests.wire import Wire, ask, spelt
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 BOUNDS = Bounds(pause_s=0.01, calm_s=0.05)
 
 
