@@ -63,8 +63,8 @@ class CallbackServer(ExchangeServer):
         super().too_large(exchange, size)
 
     def _receive(self, exchange: Exchange, ref: str | None) -> None:
-        headers = {name.lower(): value for name, value in exchange.headers.items()}
-        request = Signed(exchange.method, exchange.path, exchange.query, headers, exchange.body)
+        fields = exchange.fields
+        request = Signed(exchange.method, exchange.path, exchange.query, fields, exchange.body)
         try:
             future = self._ingest.receive(request, ref)
         except Refusal as refusal:
