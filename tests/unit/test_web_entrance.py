@@ -185,7 +185,7 @@ async def test_nothing_to_give(
 ) -> None:
     """Without descriptors or memory some of the longest idle go, once, and it is tried again."""
     monkeypatch.setattr("plivostatusd.web.entrance._HINTS", {number: "prlimit --pid {pid}"})
-    async with house() as here, here.idle(40) as wires, here.waiting(2):
+    async with house(calm_s=0.5) as here, here.idle(40) as wires, here.waiting(2):
         here.listening.errors = [number] * 3
         async with Wire.to(here.port) as new:
             await served(new)
