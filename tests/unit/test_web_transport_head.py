@@ -45,6 +45,8 @@ def test_upgrade() -> None:
         ("1.1", "Connection: x\r\nConnection: close\r\n", True),
         ("1.0", "", True),
         ("1.0", "Connection: Keep-Alive\r\n", False),
+        ("1.0", "Connection: Keep-Alive\r\nContent-Length: 0\r\n", False),
+        ("1.0", "Connection: Keep-Alive, x\r\n", True),
     ],
 )
 def test_last_request(version: str, fields: str, is_last: bool) -> None:

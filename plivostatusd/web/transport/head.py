@@ -62,7 +62,8 @@ class Head:
         said = self.fields.combined.get("connection")
         if self.start_line.version == "HTTP/1.1":
             return said is None or "close" not in _words(said)
-        return said is not None and said.lower() == "keep-alive"
+        may_be = self.has_body or self.start_line.method in {"GET", "HEAD"}  # as with Tornado
+        return may_be and said is not None and said.lower() == "keep-alive"
 
 
 def _length(text: str) -> int:
