@@ -10,6 +10,9 @@ COVERAGE_MIN := 95
 
 FAST_TESTS := tests/unit tests/meta
 
+BUILD_BOTH = ARCH=amd64 packaging/build-deb >/dev/null & amd64=$$!; \
+	ARCH=arm64 packaging/build-deb >/dev/null && wait $$amd64
+
 export PYTHON
 
 .DEFAULT_GOAL := help
@@ -31,19 +34,20 @@ demo:
 	@packaging/setup-dev demo
 	@$(RUN) plivostatusd.demo
 
-# The packages are built first, so that no test has to wait for one; part of the suite builds what
-# it needs.
+# Several processes share the tests (tests/shares.py), most of which wait more than they work. The
+# packages are built first, so that none has to wait for one. Part of the suite runs in one process
+# and builds what it needs.
 test:
 	@packaging/setup-dev test
-	@$(if $(ARGS),,for arch in amd64 arm64; do ARCH=$$arch packaging/build-deb >/dev/null || exit 1; done)
-	@$(RUN) pytest $(if $(ARGS),$(ARGS),$(if $(COVERAGE_MIN),--cov --cov-fail-under=$(COVERAGE_MIN)))
+	@$(if $(ARGS),,$(BUILD_BOTH))
+	@$(RUN) pytest $(if $(ARGS),$(ARGS),-n auto $(if $(COVERAGE_MIN),--cov --cov-fail-under=$(COVERAGE_MIN)))
 
 check:
 	@packaging/setup-dev check
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy
-	$(RUN) pytest -q $(FAST_TESTS)
+	$(RUN) pytest -q -n auto $(FAST_TESTS)
 
 # ROUNDS=... how often, SEED=... the same again.
 soak:

@@ -123,7 +123,8 @@ def _summary(error: ConfigError, path: Path) -> str:
     """Say in one line why the service cannot start, for `systemctl status`."""
     more = len(error.problems) - 1
     others = f" (and {more} more)" if more else ""
-    return f"Not started: {error.problems[0]}{others}. Type: plivostatusd -t -c {path}"
+    command = error.command or f"plivostatusd -t -c {path}"
+    return f"Not started: {error.problems[0]}{others}. Type: {command}"
 
 
 def _restore(loaded: Loaded, options: argparse.Namespace) -> int:

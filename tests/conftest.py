@@ -22,8 +22,18 @@ from tornado.ioloop import IOLoop
 from plivostatusd.web.transport.choice import VARIABLE, new_event_loop
 from tests.logbook import Logbook
 from tests.meta.source import FIGURES
+from tests.shares import (  # noqa: F401 - hooks, found here by their names
+    longest_first,
+    pytest_sessionfinish,
+    pytest_testnodedown,
+    pytest_xdist_auto_num_workers,
+    pytest_xdist_make_scheduler,
+)
 
 _LOGBOOK = Logbook()
+
+_MEASURED = "unit"
+"""The folder whose tests count as coverage: to watch the others takes a minute, and adds 0.5 %."""
 
 # No deadline and no complaint about slowness: both judge the machine, not the code.
 settings.register_profile(
@@ -42,11 +52,14 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put `gen_test` on each coroutine: without it pytest-tornado would leave it to nobody."""
+    longest_first(config, items)
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
             item.add_marker(pytest.mark.gen_test)
+        if _MEASURED not in item.path.parts:
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -114,14 +127,16 @@ def each_transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def io_loop() -> Iterator[IOLoop]:
+def io_loop(request: pytest.FixtureRequest) -> Iterator[IOLoop]:
     """
     A loop of the test's own, in place of pytest-tornado's, which calls what Tornado deprecates.
 
-    The loop is of the program's kind (PLIVOSTATUSD_TRANSPORT=tornado: asyncio's own). It ends as
-    asyncio.run() ends: what still runs is cancelled, then the loop is closed.
+    In unit/ it is of the program's kind (PLIVOSTATUSD_TRANSPORT=tornado: asyncio's own); elsewhere
+    the program is a child that makes its own. It ends as asyncio.run() ends: what still runs is
+    cancelled, then the loop is closed.
     """
-    loop = IOLoop(make_current=False, asyncio_loop=new_event_loop())
+    make = new_event_loop if "unit" in request.path.parts else asyncio.new_event_loop
+    loop = IOLoop(make_current=False, asyncio_loop=make())
     aio = loop.asyncio_loop
     asyncio.set_event_loop(aio)
     yield loop

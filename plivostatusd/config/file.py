@@ -8,6 +8,7 @@ device or an endless pipe is not read to its end.
 
 from __future__ import annotations
 
+import grp
 import os
 import stat
 from pathlib import Path
@@ -53,17 +54,26 @@ def read(path: Path) -> Content:
             status = os.fstat(file.fileno())
             data = file.read(BYTES_MAX + 1)
     except (OSError, ValueError) as error:
-        raise _renamed(error) from error
+        raise _renamed(error, path) from error
     if len(data) > BYTES_MAX:
         raise Unfit("is larger than 1 MiB")
     return Content(data, stat.S_IMODE(status.st_mode))
 
 
-def _renamed(error: OSError | ValueError) -> Unfit:
+def _opens_to_us(path: Path) -> str:
+    """Give what root types to let this process's group read the file."""
+    try:
+        group = grp.getgrgid(os.getegid()).gr_name
+    except KeyError:
+        group = str(os.getegid())
+    return f"chgrp {group} {path} && chmod g+r {path}"
+
+
+def _renamed(error: OSError | ValueError, path: Path) -> Unfit:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return Missing("does not exist")
     if isinstance(error, PermissionError):
-        return Forbidden("may not be read by this user")
+        return Forbidden("may not be read by this user", command=_opens_to_us(path))
     if isinstance(error, IsADirectoryError):
         return Unfit("is a directory")
     reason = getattr(error, "strerror", None) or "its name is not valid"

@@ -46,20 +46,30 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. ``problems`` holds every reason, in reading order."""
+    """
+    The configuration cannot be used. ``problems`` holds every reason, in reading order.
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    ``command`` is what to type where ``plivostatusd -t``, typed by root, would not show the reason.
+    """
+
+    def __init__(self, problems: Iterable[Problem], *, command: str = "") -> None:
         self.problems = tuple(problems)
+        self.command = command
         super().__init__("\n".join(map(str, self.problems)))
 
 
 class Unfit(ValueError):
-    """A text that a converter refuses: *what* ails it, and the *value* (or part) that does."""
+    """
+    A text that a converter refuses: *what* ails it, and the *value* (or part) that does.
 
-    def __init__(self, what: str, value: str = "") -> None:
+    *command* is what root types to mend it, where that can be said.
+    """
+
+    def __init__(self, what: str, value: str = "", *, command: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.value = value
+        self.command = command
         self.parts: tuple[Unfit, ...] = (self,)
 
     @classmethod

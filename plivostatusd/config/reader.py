@@ -71,7 +71,7 @@ def load(
         config = _with_secrets(config, environ, report, testing=testing)
         check(config, report)
     if report.problems:
-        raise ConfigError(report.problems)
+        raise ConfigError(report.problems, command=report.command)
     return Loaded(config=config, warnings=tuple(report.warnings))
 
 
@@ -81,7 +81,7 @@ def _from_file(path: Path, report: Report) -> list[_Given]:
         content = files.read(path)
     except Unfit as unfit:
         problem = Problem(file=report.file, found=f"the file {unfit.what}")
-        raise ConfigError((problem,)) from unfit
+        raise ConfigError((problem,), command=unfit.command) from unfit
     reading = ini.parse(content.data, report.file, _KNOWN)
     if not reading.is_text:
         raise ConfigError(reading.problems)
@@ -174,8 +174,10 @@ def _check_authorities(path: Path | None, report: Report) -> None:
     if path is None:
         return
     try:
-        found = "" if b"CERTIFICATE-----" in files.read(path).data else "holds no certificate"
-    except Unfit as unfit:
-        found = unfit.what
-    if found:
-        report.refuse("plivo.ca_file", f"the file that it names {found}", "a PEM file")
+        if b"CERTIFICATE-----" in files.read(path).data:
+            return
+        unfit = Unfit("holds no certificate")
+    except Unfit as unreadable:
+        unfit = unreadable
+    found = f"the file that it names {unfit.what}"
+    report.refuse("plivo.ca_file", found, "a PEM file", command=unfit.command)

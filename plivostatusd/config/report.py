@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from plivostatusd.config.problem import Problem
+from plivostatusd.config.problem import Problem, Unfit
 
 
 class Origin(NamedTuple):
@@ -28,11 +28,19 @@ class Report:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
+    command: str = ""
+    """What root types to mend the first problem that `plivostatusd -t` would not show to root."""
 
-    def refuse(self, name: str, found: str, expected: str = "") -> None:
+    def refuse(self, name: str, found: str, expected: str = "", *, command: str = "") -> None:
         """Note a problem with the setting *name* (`section.key`), at the place of its value."""
         self.refused.add(name)
+        self.command = self.command or command
         self.problems.append(self.about(name, found, expected))
+
+    def refuse_file(self, name: str, unfit: Unfit) -> None:
+        """Note that the file which the setting *name* names cannot be read."""
+        found = f"the file that it names {unfit.what}"
+        self.refuse(name, found, "a readable file", command=unfit.command)
 
     def warn(self, name: str, found: str, expected: str = "") -> None:
         """Note a doubt about the setting *name*, at the place of its value."""

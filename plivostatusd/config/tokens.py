@@ -112,7 +112,7 @@ def _of_setting(path: Path | None, name: str, report: Report) -> tuple[Secret, .
     try:
         return _tokens(path, name, report)
     except Unfit as unfit:
-        report.refuse(name, f"the file that it names {unfit.what}", "a readable file")
+        report.refuse_file(name, unfit)
         return None
 
 
@@ -188,7 +188,7 @@ def _api_tokens(
         try:
             return _api_lines(files.read(path), path, report)
         except Unfit as unfit:
-            report.refuse(name, f"the file that it names {unfit.what}", "a readable file")
+            report.refuse_file(name, unfit)
             return _NO_API_TOKENS
     if credentials and _is_unset(Path(credentials) / "api_token"):
         if not all(address.is_unix for address in api.listen):

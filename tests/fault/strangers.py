@@ -110,6 +110,8 @@ class Siege:
             return ending.result()
         finally:
             ending.cancel()
+            # What comes of it is heard here, or the log of some later test would complain of it.
+            await asyncio.gather(ending, return_exceptions=True)
 
     async def figures(self) -> dict[str, int]:
         """Give the metrics of connections, such as `api`, `api cut head`."""

@@ -31,7 +31,8 @@ def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 async def test_slow_loris(tmp_path: Path, figure: Callable[[str], None]) -> None:
     """Heads and bodies that come byte by byte are cut in time, first heads and later ones alike."""
-    bound_s = 1.0
+    # The good client keeps within it, too, in a process that plays a thousand others on busy cores.
+    bound_s = 3.0
     async with besieged(tmp_path, head_s_max=bound_s, body_s_max=bound_s) as siege:
         public, api, unix = siege.places
         body = {

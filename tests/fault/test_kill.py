@@ -13,6 +13,7 @@ from tests.meta.source import FIGURES
 ROUNDS = 100
 
 
+@pytest.mark.takes(100)
 @pytest.mark.timeout(600)
 @pytest.mark.gen_test(timeout=580)
 async def test_killed_again_and_again(

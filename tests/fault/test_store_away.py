@@ -39,6 +39,7 @@ async def test_locked_at_the_start(tmp_path: Path) -> None:
         await simulator.idle()
 
 
+@pytest.mark.takes(60)
 @pytest.mark.timeout(120)
 @pytest.mark.gen_test(timeout=100)
 async def test_a_lock_of_a_minute(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ from tests.meta.source import FIGURES
 
 pytestmark = [
     pytest.mark.usefixtures("small_house"),
+    pytest.mark.takes(18),
     pytest.mark.timeout(900 if LONG else 180),
-    pytest.mark.no_cover,  # to watch thousands of runs line by line takes as long as they do
     pytest.mark.allow_log("batch_failed|callback_refused|callback_unusual"),
     pytest.mark.allow_log("spool_entered|spool_torn"),
 ]

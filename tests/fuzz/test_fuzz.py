@@ -29,6 +29,7 @@ def fuzz(name: str, engine: str, seconds: int, chance: random.Random) -> str:
     return done.stdout
 
 
+@pytest.mark.takes(10)
 @pytest.mark.parametrize("name", target.NAMES)
 def test_nothing_is_found(name: str, chance: random.Random) -> None:
     """In its share of a minute the best engine finds nothing that breaks the target."""

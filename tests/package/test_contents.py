@@ -19,7 +19,10 @@ from plivostatusd import __version__
 from plivostatusd.config import example
 from tests.package.built import ROOT, Package, build, native_architecture
 
-pytestmark = pytest.mark.timeout(300)  # the first to ask for the package may have to build it
+pytestmark = [
+    pytest.mark.takes(30),
+    pytest.mark.timeout(300),  # the first to ask for the package may have to build it
+]
 
 DEB_MIB_MAX = 10
 INSTALLED_MIB_MAX = 45

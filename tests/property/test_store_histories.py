@@ -350,4 +350,5 @@ class Histories(RuleBasedStateMachine):
 
 
 Histories.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
+TestHistories = pytest.mark.takes(15)(Histories.TestCase)
 TestHistories = pytest.mark.timeout(600)(Histories.TestCase)  # a failure is made small at leisure

@@ -45,7 +45,6 @@ class AskedPlivo:
         self.findings: list[Finding | Exception | Ask] = []
         self.listings: list[Listing | Exception | Read] = []
         self.asked: list[str] = []
-        self.asked_s: list[float] = []
         self.queries: list[ListQuery] = []
         self._heard = asyncio.Event()
 
@@ -58,7 +57,6 @@ class AskedPlivo:
     async def get(self, message_uuid: str) -> Finding:
         """Say what became of one message."""
         self.asked.append(message_uuid)
-        self.asked_s.append(asyncio.get_running_loop().time())
         self._heard.set()
         if self.findings:
             scripted = self.findings.pop(0)
@@ -164,6 +162,22 @@ class Asking:
     def desk(self) -> Desk:
         """What the parts share."""
         return self.reconcile._desk
+
+    def turns_s(self) -> list[float]:
+        """
+        Note from now on when each question's turn has come, in the loop's seconds.
+
+        When it is asked then is up to a busy machine, which may be late with one and not the next.
+        """
+        pace, loop = self.desk.get_pace, asyncio.get_running_loop()
+        spend, noted = pace.spend, list[float]()
+
+        def note() -> None:
+            noted.append(loop.time())
+            spend()
+
+        pace.spend = note  # type: ignore[method-assign]  # noted, then done
+        return noted
 
     async def sent(self, number: int, **options: Any) -> Entry:
         """Send a message, which Plivo takes under the UUID of *number*."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import grp
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from plivostatusd.domain.secret import Secret
 ID = "MA" + "0" * 18
 TOKEN = "t" * 40
 LEAST = f"[plivo]\nauth_id = {ID}\n[callbacks]\npublic_url = https://sms.example.com\n"
+NOBODY = 65_534
 ENVIRON = {"PLIVO_AUTH_TOKEN": TOKEN}
 
 Write = Callable[..., Path]
@@ -239,6 +242,22 @@ def test_a_file_that_cannot_be_read(
     path = tmp_path / "y.conf"
     make(path)
     assert complaints(path) == [f"y.conf: the file {found}"]
+
+
+def test_a_file_that_may_not_be_read(write: Write) -> None:
+    """What root types lets this group read it: `plivostatusd -t` would find nothing wrong."""
+    path = write("")
+    path.chmod(0)
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(NOBODY)
+    try:
+        with pytest.raises(ConfigError) as caught:
+            read(path)
+    finally:
+        os.seteuid(me)
+    group = grp.getgrgid(os.getegid()).gr_name
+    assert f"chgrp {group} {path} && chmod g+r {path}" == caught.value.command
 
 
 def test_a_path_that_cannot_exist() -> None:

@@ -200,10 +200,12 @@ def test_a_file_that_is_not_there(
 
 
 def test_a_file_that_may_not_be_read(put: Put, report: Report) -> None:
-    """A named file that this user may not read is a problem."""
+    """A named file that this user may not read is a problem, and what root types mends it."""
     path = put("t", "token", 0)
     with as_nobody():
         look(report, auth_token_file=path)
+    assert report.command.startswith("chgrp ")
+    assert report.command.endswith(f" {path} && chmod g+r {path}")
     assert [problem.found for problem in report.problems] == [
         "the file that it names may not be read by this user"
     ]

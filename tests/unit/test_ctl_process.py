@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -60,17 +60,23 @@ def test_imports_nothing_heavy(command: str) -> None:
 
 
 def test_starts_at_once(tmp_path: Path) -> None:
-    """`show` takes less than 100 ms as a whole process, on a machine with a moment to spare."""
+    """`show` takes less than 100 ms of a processor as a whole process."""
     with serving("unix", tmp_path) as daemon:
         message = daemon.add_message()
         took_s = [1.0]
         while min(took_s) > START_S_MAX and len(took_s) < STARTS_TRIED:
-            began = time.perf_counter()
+            before_s = children_s()
             subprocess.run(
                 [*PROGRAM, "show", message["id"], *daemon.options], check=True, capture_output=True
             )
-            took_s.append(time.perf_counter() - began)
+            took_s.append(children_s() - before_s)
     assert min(took_s) <= START_S_MAX
+
+
+def children_s() -> float:
+    """Say what processor time ended children have had. A clock would judge our neighbours, too."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @pytest.mark.parametrize("words", [["list", "--limit", "2000"], ["list", "--json"], ["--help"]])
