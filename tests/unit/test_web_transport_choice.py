@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from importlib.metadata import version
 from types import SimpleNamespace
 
-import httptools
 import pytest
 import tornado
-import uvloop
 
 from plivostatusd.web.connection import StreamServer
 from plivostatusd.web.connections import Bounds, Connections
@@ -61,7 +60,7 @@ def named() -> choice.Means:
 def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """What runs is named with its version, where it has one of its own."""
     monkeypatch.delenv(choice.VARIABLE, raising=False)
-    assert f"uvloop {uvloop.__version__}" == named().loop
-    assert f"httptools {httptools.__version__}" == named().parser
+    assert f"uvloop {version('uvloop')}" == named().loop
+    assert f"httptools {version('httptools')}" == named().parser
     monkeypatch.setenv(choice.VARIABLE, "tornado")
     assert ("asyncio", f"tornado {tornado.version}") == named()
