@@ -231,6 +231,44 @@ async def test_doors_that_fail(at: str) -> None:
         assert b"" == await wire.rest()
 
 
+@pytest.mark.parametrize("end", ["raised", "raised later", "cancelled"])
+async def test_doors_that_never_get_ready(end: str, logbook: Logbook) -> None:
+    """A door that fails while it gets ready costs its own connection, too."""
+    door = Door()
+    ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    door.ready = lambda: ready
+    if end != "cancelled":
+        logbook.expect("request_failed")
+    if end == "raised":
+        ready.set_exception(ZeroDivisionError())
+    async with served(door) as port, Wire.to(port) as wire:
+        await wire.write(spelt("POST", "/", b"abc"))
+        await until(lambda: door.requests)
+        if end == "raised later":
+            ready.set_exception(ZeroDivisionError())
+        elif end == "cancelled":
+            ready.cancel()
+        assert b"" == await wire.rest()
+    assert ["head", "gone"] == door.requests[0].heard
+
+
+async def test_who_asks_before_sending() -> None:
+    """Who awaits 100 gets it once the door is ready; HTTP/1.0 does not know it."""
+    door = Door()
+    ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async with served(door) as port, Wire.to(port) as wire:
+        head = spelt("POST", "/", b"abc", {"Expect": "100-continue"})[:-3]
+        door.ready = lambda: ready
+        await wire.write(head)
+        await until(lambda: door.requests)
+        ready.set_result(None)
+        assert 100 == (await wire.answer()).status
+        await wire.write(b"abc" + head.replace(b"HTTP/1.1", b"HTTP/1.0"))
+        assert 200 == (await wire.answer()).status
+        await wire.write(b"abc")
+        assert 200 == (await wire.answer()).status
+
+
 async def test_answers_before_the_end() -> None:
     """Who is answered before it has said everything is answered, and then let go."""
     door = Door()

@@ -25,7 +25,7 @@ Headers = tuple[tuple[str, str], ...]
 class Stream(Protocol):
     """A connection, as far as answers go."""
 
-    socket: socket.socket
+    socket: socket.socket | None
     loop: AbstractEventLoop
 
     @property

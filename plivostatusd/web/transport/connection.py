@@ -67,7 +67,8 @@ class Connection(asyncio.BufferedProtocol):
     """A client's connection, whose place among the server's lasts until it is closed."""
 
     def __init__(self, listener: Listener, sock: socket.socket) -> None:
-        self.socket = sock
+        self.socket: socket.socket | None = sock
+        """As in Tornado's streams: None once it is closed."""
         self.loop = listener.loop
         self._listener = listener
         self._connections = listener.connections
@@ -92,6 +93,8 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def has_spoken(self) -> bool:
         """Whether the kernel holds something of it that was not read yet."""
+        if self.socket is None:
+            return False
         try:
             return bool(self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
         except OSError:
@@ -132,6 +135,7 @@ class Connection(asyncio.BufferedProtocol):
         self._listener.gone(self)
         delegate, answer, flushed = self._delegate, self._answer, self._flushed
         is_whole = self._body is None
+        self.socket = None
         self._transport = self._delegate = self._answer = self._body = self._flushed = None
         if flushed is not None and not flushed.done():
             flushed.set_result(None)
@@ -244,12 +248,17 @@ class Connection(asyncio.BufferedProtocol):
         if ready is None or self._now is not _Now.BODY:
             return
         future = asyncio.ensure_future(ready)
-        if not future.done():
+        if future.done():
+            future.result()
+        else:
             self._now = _Now.HELD
             future.add_done_callback(self._go_on)
 
     def _go_on(self, ready: Future[None]) -> None:
-        if ready.exception() is not None:
+        error = None if ready.cancelled() else ready.exception()
+        if error is not None:
+            log.error("request_failed", exc_info=error)
+        if ready.cancelled() or error is not None:
             self.cut()
         if self._now is _Now.HELD:
             self._now = _Now.BODY

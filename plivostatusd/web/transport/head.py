@@ -55,8 +55,9 @@ class Head:
 
     @property
     def has_to_be_asked(self) -> bool:
-        """Whether the client sends the body once it is told to."""
-        return self.fields.combined.get("expect") == "100-continue"
+        """Whether the client sends the body once it is told to; HTTP/1.0 knows no such thing."""
+        is_new = self.start_line.version == "HTTP/1.1"
+        return is_new and self.fields.combined.get("expect") == "100-continue"
 
     def _keeps_alive(self) -> bool:
         said = self.fields.combined.get("connection")
