@@ -77,6 +77,7 @@ class Connection(asyncio.BufferedProtocol):
         self._data = b""
         self._is_paused = False
         self._is_to_continue = False
+        self._is_awaited = False
         self._delegate: HTTPMessageDelegate | None = None
         self._answer: Answer | None = None
         self._body: Fixed | Chunked | None = None
@@ -161,11 +162,11 @@ class Connection(asyncio.BufferedProtocol):
         if self._now is _Now.GONE:
             return
         data = bytes(self._listener.buffer[:nbytes])
-        if not self._data and self._now is _Now.HEAD:
-            self._connections.head_began(self)
         self._data = self._data + data if self._data else data
         if self._now is _Now.HEAD or self._now is _Now.BODY:
             self._advance()
+            if self._now is _Now.HEAD and self._data:
+                self._connections.head_began(self)
         else:
             self._look_full()
 
@@ -229,7 +230,9 @@ class Connection(asyncio.BufferedProtocol):
         return True
 
     def _begin_request(self, head: heads.Head) -> None:
-        self._connections.head_ended(self, has_body=head.has_body)
+        # Nobody is waited for who has sent a head and its body in one.
+        self._is_awaited = head.has_body and (head.is_chunked or len(self._data) < head.length)
+        self._connections.head_ended(self, has_body=self._is_awaited)
         self._answer = Answer(self, head)
         self._body = Chunked() if head.is_chunked else Fixed(head.length)
         self._delegate = self._listener.door.start_request(self, self._answer)
@@ -270,7 +273,8 @@ class Connection(asyncio.BufferedProtocol):
         part, self._data = self._body.take(self._data)
         if part and self._is_listening:
             assert self._delegate is not None
-            self._connections.body_grew(self, len(part))
+            if self._is_awaited:
+                self._connections.body_grew(self, len(part))
             if self.is_closed:
                 return False
             self._hold(self._delegate.data_received(part))
@@ -289,7 +293,8 @@ class Connection(asyncio.BufferedProtocol):
         if self._body.is_whole:
             self._now = _Now.WORK
             self._body = None
-            self._connections.request_ended(self)
+            if self._is_awaited:
+                self._connections.request_ended(self)
             self._delegate.finish()
 
     def _refuse(self) -> None:

@@ -8,9 +8,20 @@ already (`head`), so they are kept as they were read, under names in lower case.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from tornado.httputil import HTTPHeaders
+
+_NAME_BYTES_MAX: Final = 40
+
+
+def _lower(name: bytes) -> str:
+    return name.decode("latin-1").lower()
+
+
+_known: Final = lru_cache(512)(_lower)
+"""The names of every day, and no long ones: strangers may send what they like."""
 
 
 class Fields(HTTPHeaders):
@@ -23,7 +34,7 @@ class Fields(HTTPHeaders):
 
     def read(self, name: bytes, value: bytes | None) -> None:
         """Take one line, as llhttp has found it."""
-        key = name.decode("latin-1").lower()
+        key = _known(name) if len(name) <= _NAME_BYTES_MAX else _lower(name)
         text = value.decode("latin-1").strip(" \t") if value else ""
         if key in self.combined:
             self.add(key, text)
