@@ -16,7 +16,7 @@ BUILD_BOTH = ARCH=amd64 packaging/build-deb >/dev/null & amd64=$$!; \
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak fuzz bench deb test-package lock clean
+.PHONY: help demo test check soak fuzz api-check bench deb test-package lock clean
 
 help:
 	@echo 'make demo    simulator and daemon on loopback, a few messages, how their status unfolds'
@@ -24,6 +24,7 @@ help:
 	@echo 'make check   format, lint, types and the fast tests: under a minute, for every commit'
 	@echo 'make soak    kill -9, ROUNDS=1000 times: nothing acknowledged is lost, nothing is doubled'
 	@echo 'make fuzz    bytes that break something: SEED=... SECONDS_EACH=60 ENGINE=... TARGETS=...'
+	@echo 'make api-check   requests that the OpenAPI document allows, and others: SEED=... EXAMPLES=25'
 	@echo 'make bench   callbacks per second, beside a bare Tornado handler'
 	@echo 'make deb     dist/plivostatusd_VERSION_amd64.deb, of what is committed (ARCH=arm64: for that)'
 	@echo 'make test-package   that one through piuparts, reprotest, and an upgrade of Debian (root, minutes)'
@@ -60,6 +61,11 @@ fuzz:
 	@$(RUN) tests.fuzz $(if $(SEED),--seed=$(SEED)) $(if $(ENGINE),--engine=$(ENGINE)) \
 		$(if $(SECONDS_EACH),--seconds-each=$(SECONDS_EACH)) $(TARGETS)
 
+# Schemathesis before a running daemon; EXAMPLES is how many requests of each kind, SEED the same again.
+api-check:
+	@packaging/setup-dev api-check
+	@$(RUN) tests.api $(if $(SEED),--seed=$(SEED)) $(if $(EXAMPLES),--examples=$(EXAMPLES))
+
 bench:
 	@packaging/setup-dev bench
 	@bench/run
@@ -72,7 +78,7 @@ test-package:
 	@packaging/test-package
 
 # One lock holds for every Python from 3.11 on. The test list contains the run-time list, pin for
-# pin, so that what is tested is what `make demo` runs.
+# pin, so that what is tested is what `make demo` runs; that of `make api-check` agrees with it.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 lock:
@@ -80,6 +86,7 @@ lock:
 	$(LOCK) $(UPGRADE) requirements/build.in -o requirements/build.txt
 	$(LOCK) $(UPGRADE) -c requirements/runtime.txt -c requirements/build.txt \
 		setup.cfg requirements/build.in requirements/test.in -o requirements/test.txt
+	$(LOCK) $(UPGRADE) -c requirements/test.txt requirements/api.in -o requirements/api.txt
 
 clean:
 	rm -rf $(VENV) build dist htmlcov *.egg-info .coverage .coverage.* \

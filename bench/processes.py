@@ -142,7 +142,7 @@ def daemon(folder: Path, core: int, *, api_url: str = "http://127.0.0.1:9") -> I
     config.write_text(
         f"[plivo]\nauth_id = {AUTH_ID}\nauth_token = {AUTH_TOKEN}\napi_url = {api_url}\n"
         f"[callbacks]\npublic_url = {PUBLIC_URL}\nlisten = 127.0.0.1:{port}\n"
-        f"[api]\nlisten = 127.0.0.1:{api_port}\n"
+        f"[api]\nlisten = 127.0.0.1:{api_port}, unix:{folder}/api.sock\n"
         f"[store]\npath = {folder}/status.db\n"
         "[send]\nfrom = +14155551212\nper_second = 10000\n"
     )

@@ -22,7 +22,7 @@ from xdist.workermanage import WorkerController
 
 from tests.meta.source import FIGURES
 
-APART: Final = {"acceptance", "fault", "fuzz", "property"}
+APART: Final = {"acceptance", "api", "fault", "fuzz", "property"}
 """Folders whose tests are long, and set up by themselves what they need."""
 
 _OUTPUT: Final = "figures"

@@ -42,7 +42,7 @@ def prepare(tree: Path, wheels: Path, committed: datetime) -> None:
     _write(made / "plivostatusd.conf", example(PACKAGED))
     for source in sorted((tree / "packaging" / "man").glob("*.scd")):
         _write(made / "man" / source.name, manual.page(source.stem, source.read_text("utf-8")))
-    for program in ("plivostatusd", "plivostatusctl"):
+    for program in completion.PROGRAMS:
         for shell in completion.SHELLS:
             _write(made / shell / program, completion.script(program, shell))
 

@@ -15,16 +15,19 @@ import shtab
 
 from deb.manual import arguments, command_parser
 from plivostatusd import __main__ as daemon
+from plivostatusd.check import options as check
 from plivostatusd.ctl import options as ctl
 from plivostatusd.ctl.commands import SUMMARIES
 
 SHELLS: Final = ("bash", "zsh")
+PROGRAMS: Final = ("plivostatusd", ctl.PROGRAM, check.PROGRAM)
 _FILES: Final = {"FILE", "PATH"}
 
 
 def script(program: str, shell: str) -> str:
     """Return what *shell* sources to complete the words of *program*."""
-    parser = daemon.parser() if program == "plivostatusd" else _whole()
+    make = {"plivostatusd": daemon.parser, ctl.PROGRAM: _whole, check.PROGRAM: check.parser}
+    parser = make[program]()
     _say_which_are_files(arguments(parser))
     return str(shtab.complete(parser, shell))
 

@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 
 from plivostatusd import __main__ as daemon
+from plivostatusd.check import options as check
 from plivostatusd.config import Setting
 from plivostatusd.config.setting import rows
 from plivostatusd.config.table import SECTIONS
@@ -76,9 +77,17 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\*_<>#~`\[\]|.-])", r"\\\1", text)
 
 
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """Return the parser of the program that the page *name* is about."""
+    if name == "plivostatusd.8":
+        return daemon.parser()
+    if name == "check_plivostatus.1":
+        return check.parser()
+    return ctl.common_parser(version="")
+
+
 def _options_of(name: str) -> Callable[[], str]:
-    parser = daemon.parser() if name == "plivostatusd.8" else ctl.common_parser(version="")
-    return lambda: options(parser)
+    return lambda: options(parser_of(name))
 
 
 def _setting(row: Setting) -> str:

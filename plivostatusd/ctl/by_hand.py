@@ -1,22 +1,24 @@
 """
 What an operator does by hand: served on the Unix socket alone, to root and the daemon's own user.
 
-Shared by `hold`, `release`, `cancel`, `settle`, `reconcile` and `rebuild`.
+Shared by `hold`, `release`, `cancel`, `settle`, `reconcile`, `rebuild`, `backup`, `replay`,
+`forget`, `import`, `tokens` and `doctor`.
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from plivostatusd.ctl.client import GOOD, Request
+from plivostatusd.ctl.client import ANSWER_TIMEOUT_S, GOOD, Reply, Request
 from plivostatusd.ctl.context import Run
-from plivostatusd.ctl.errors import AnswerLost, Refused
+from plivostatusd.ctl.streaming import TIMEOUT_S, documents
 from plivostatusd.ctl.target import configured_socket
 
-FOLLOW_TIMEOUT_S = 300.0
 _FORBIDDEN = 403
 _JSON = {"Content-Type": "application/json"}
 
@@ -30,10 +32,33 @@ def do(run: Run, path: str, document: dict[str, Any] | None = None) -> dict[str,
     """
     body = b"" if document is None else json.dumps(document).encode()
     headers = None if document is None else _JSON
-    reply = run.client.ask(Request("POST", path, body=body, headers=headers))
+    return _checked(run, run.client.ask(Request("POST", path, body=body, headers=headers)))
+
+
+def look(run: Run, path: str, *, timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any]:
+    """
+    GET *path*, which is for operators, and return the daemon's answer.
+
+    Raises:
+        Refused: as `do`.
+    """
+    return _checked(run, run.client.ask(Request("GET", path, timeout_s=timeout_s)))
+
+
+def _checked(run: Run, reply: Reply) -> dict[str, Any]:
     if reply.status != _FORBIDDEN:
         return run.client.checked(reply)
     return reply.checked(hint=f"Type: {_line(run)}")
+
+
+def ask(run: Run, path: str, query: Mapping[str, str | int]) -> dict[str, Any]:
+    """
+    POST to *path* with *query*, and return the daemon's answer.
+
+    Raises:
+        Refused: as `do`.
+    """
+    return _checked(run, run.client.ask(Request("POST", path, query, body=b"")))
 
 
 def follow(run: Run, path: str, document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -41,24 +66,30 @@ def follow(run: Run, path: str, document: dict[str, Any]) -> Iterator[dict[str, 
     POST *document* to *path* and give the answer's documents as they come.
 
     Raises:
-        Refused: the daemon said no, at once or on the way.
-        AnswerLost: the answer ended before its last line.
+        Refused, AnswerLost: as `documents`.
     """
     body = json.dumps(document).encode()
-    request = Request("POST", path, body=body, headers=_JSON, timeout_s=FOLLOW_TIMEOUT_S)
-    with run.client.open(request) as (reply, lines):
+    request = Request("POST", path, body=body, headers=_JSON, timeout_s=TIMEOUT_S)
+    return documents(run.client, request, forbidden=f"Type: {_line(run)}")
+
+
+@contextmanager
+def download(run: Run, path: str, timeout_s: float) -> Iterator[http.client.HTTPResponse]:
+    """
+    POST to *path*, and give what is to be read then, for a block's length (`Client.download`).
+
+    Raises:
+        Refused: the daemon said no.
+    """
+    with run.client.download(Request("POST", path, body=b"", timeout_s=timeout_s)) as (
+        reply,
+        response,
+    ):
         if reply.status == _FORBIDDEN:
             reply.checked(hint=f"Type: {_line(run)}")
         if reply.status not in GOOD:
             run.client.checked(reply)
-        is_done = False
-        for line in lines:
-            if "error" in line:
-                raise Refused(int(line["error"].get("status", 500)), line["error"])
-            is_done = bool(line.get("done"))
-            yield line
-        if not is_done:
-            raise AnswerLost("the answer was cut off: is the daemon stopping?")
+        yield response
 
 
 def _line(run: Run) -> str:

@@ -100,6 +100,16 @@ class Client:
         with self._asking(request) as response:
             return _reply(response, response.read())
 
+    def fetch(self, request: Request) -> tuple[int, bytes]:
+        """
+        Ask once for something that is no JSON: the status and what came with it.
+
+        Raises:
+            Unreachable, AnswerLost: as `ask`.
+        """
+        with self._asking(request) as response:
+            return response.status, response.read()
+
     @contextmanager
     def open(self, request: Request) -> Iterator[tuple[Reply, Iterator[dict[str, Any]]]]:
         """
@@ -115,6 +125,24 @@ class Client:
                 yield Reply(response.status, None), _documents(response)
             else:
                 yield _reply(response, response.read()), iter(())
+
+    @contextmanager
+    def download(self, request: Request) -> Iterator[tuple[Reply, http.client.HTTPResponse]]:
+        """
+        Ask once for something large, for a block's length; what is good is read from the response.
+
+        An `OSError` that leaves the block counts as the connection's: whoever writes a file there
+        renames its own. A reply that is not good has its document, and nothing is to be read.
+
+        Raises:
+            Unreachable, AnswerLost: as `ask`.
+        """
+        with self._asking(request) as response:
+            is_good = response.status in GOOD
+            yield (
+                Reply(response.status, None) if is_good else _reply(response, response.read()),
+                response,
+            )
 
     @contextmanager
     def _asking(self, request: Request) -> Iterator[http.client.HTTPResponse]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
+from plivostatusd.ctl import filters
 from plivostatusd.ctl.client import records
 from plivostatusd.ctl.context import Run
 from plivostatusd.ctl.errors import DONE
-from plivostatusd.ctl.since import moment
+from plivostatusd.ctl.filters import add_filters, add_period
+from plivostatusd.ctl.options import add_csv
 from plivostatusd.ctl.table import Column
 from plivostatusd.ctl.visible import moment as visible_moment
 from plivostatusd.ctl.visible import visible
@@ -16,7 +18,12 @@ from plivostatusd.ctl.visible import visible
 WORDS = ""
 LIMIT = 50
 PAGE_MAX = 1_000
-_FILTERS = ("status", "to", "from", "tag", "since", "until", "final")
+_FILTERS = (*filters.ABOUT_MESSAGES, "since", "until", "final")
+_FIELDS = (
+    "created_at", "id", "message_uuid", "from", "to", "status", "final", "final_by", "error_code",
+    "error", "reason", "tag", "sent_by", "units", "amount", "mcc", "mnc", "status_timestamp",
+    "delivery_seconds", "updated_at", "text",
+)  # fmt: skip
 _COLUMNS = tuple(
     Column(title) for title in ("created", "id", "to", "status", "final", "error", "tag")
 )
@@ -24,10 +31,7 @@ _COLUMNS = tuple(
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the filters."""
-    parser.add_argument("--status", metavar="STATUS", help="with this status")
-    parser.add_argument("--to", metavar="NUMBER", help="sent to this number")
-    parser.add_argument("--from", metavar="NUMBER", help="sent from this sender")
-    parser.add_argument("--tag", metavar="TAG", help="with this tag")
+    add_filters(parser)
     add_period(parser)
     ended = parser.add_mutually_exclusive_group()
     ended.add_argument("--final", action="store_const", const="true", help="that are settled")
@@ -38,14 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--limit", type=count, default=LIMIT, metavar="N", help=f"at most so many ({LIMIT})"
     )
     parser.add_argument("--cursor", metavar="CURSOR", help="go on where a list ended ('next')")
-
-
-def add_period(parser: ArgumentParser) -> None:
-    """Declare `--since` and `--until`."""
-    parser.add_argument(
-        "--since", type=moment, metavar="WHEN", help="not before: 30m, 2h, 7d (ago), or RFC 3339"
-    )
-    parser.add_argument("--until", type=moment, metavar="WHEN", help="before")
+    add_csv(parser)
 
 
 def count(text: str) -> int:
@@ -61,14 +58,18 @@ def run(run: Run) -> int:
     if run.output.as_json:
         run.output.document({"messages": messages, "next": cursor})
         return DONE
-    run.output.table(_COLUMNS, [_row(message) for message in messages])
+    if run.options.csv:
+        run.output.csv([_FIELDS])
+        run.output.csv([message.get(name) for name in _FIELDS] for message in messages)
+    else:
+        run.output.table(_COLUMNS, [_row(message) for message in messages])
     if cursor:
         run.output.note(f"there are more: --limit N, or --cursor {cursor}")
     return DONE
 
 
 def _collect(run: Run) -> tuple[list[dict[str, Any]], str | None]:
-    query = _query(run.options)
+    query = filters.query(run.options, *_FILTERS)
     messages: list[dict[str, Any]] = []
     cursor: str | None = run.options.cursor
     while len(messages) < run.options.limit:
@@ -81,11 +82,6 @@ def _collect(run: Run) -> tuple[list[dict[str, Any]], str | None]:
         if not cursor:
             break
     return messages, cursor
-
-
-def _query(options: Namespace) -> dict[str, str | int]:
-    given = {name: getattr(options, name) for name in _FILTERS}
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def _row(message: dict[str, Any]) -> list[str]:

@@ -86,6 +86,8 @@ def read_command(command: Command, options: argparse.Namespace) -> argparse.Name
     parser.parse_intermixed_args(options.rest, options)
     if options.socket and options.url:
         parser.error("--socket and --url exclude each other")
+    if options.json and "csv" in options and options.csv:
+        parser.error("--json and --csv exclude each other")
     return options
 
 
@@ -105,6 +107,11 @@ def command_parser(name: str, command: Command) -> Parser:
     add_common(parser)
     command.add_arguments(parser)
     return parser
+
+
+def add_csv(parser: argparse.ArgumentParser) -> None:
+    """Declare `--csv`, for commands whose result is a table."""
+    parser.add_argument("--csv", action="store_true", help="write CSV, with a line of titles")
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

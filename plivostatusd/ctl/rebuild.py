@@ -1,6 +1,7 @@
 """
 Fold history again, and say where a message's row is not what its events say.
 
+What stats count is counted again, too, where no ID is given.
 There should be no difference. --write makes the rows what the events say. Exit status
 1 when there was one, or an ID is not there.
 """
@@ -13,6 +14,7 @@ from typing import Any
 from plivostatusd.ctl.by_hand import follow
 from plivostatusd.ctl.context import Run
 from plivostatusd.ctl.errors import DONE, FAILED
+from plivostatusd.ctl.progress import progress
 from plivostatusd.ctl.table import Column
 from plivostatusd.ctl.visible import visible
 
@@ -39,10 +41,17 @@ def run(run: Run) -> int:
     if options.ids:
         demand["ids"] = options.ids
     is_good = True
-    for document in follow(run, "/rebuild", demand):
-        is_good = is_good and bool(document.get("done"))
-        _print(run, document)
-        run.output.flush()
+    with progress(as_json=run.output.as_json) as shown:
+        if shown.is_shown:
+            demand["progress"] = True
+        for document in follow(run, "/rebuild", demand):
+            if document.keys() == {"compared"}:
+                shown.show(f"{document['compared']} messages compared")
+                continue
+            is_good = is_good and bool(document.get("done"))
+            shown.clear()
+            _print(run, document)
+            run.output.flush()
     return DONE if is_good else FAILED
 
 

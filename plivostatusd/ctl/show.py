@@ -1,4 +1,10 @@
-"""Show one message, by our id or by Plivo's message_uuid, with its events."""
+"""
+Show one message, by our id or by Plivo's message_uuid, with its whole story.
+
+Below its fields stands a timeline: when it was recorded, when Plivo was called
+and what it answered, each callback with its delay and how far it can be
+trusted; then the price, and what an error code means.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +13,19 @@ from typing import Any
 from urllib.parse import quote
 
 from plivostatusd.ctl.context import Run
+from plivostatusd.ctl.error_code import explanation
 from plivostatusd.ctl.errors import DONE
-from plivostatusd.ctl.table import Column
-from plivostatusd.ctl.visible import moment, visible
+from plivostatusd.ctl.timeline import COLUMNS, rows, summary
+from plivostatusd.ctl.visible import visible
 
 WORDS = "ID"
 _FIELDS = (
     "id", "message_uuid", "status", "final", "final_by", "reason", "error_code", "error",
     "conflict", "from", "to", "text", "tag", "created_at", "updated_at", "status_timestamp",
-    "initial_status", "units", "amount", "mcc", "mnc", "resend_of",
+    "initial_status", "units", "amount", "mcc", "mnc", "delivery_seconds",
+    "sent_by", "attempts", "called_at", "resend_of",
 )  # fmt: skip
-_EVENT_COLUMNS = tuple(
-    Column(title) for title in ("received", "status", "source", "trust", "at", "error")
-)
+_NO_FIELDS = {"events", "error_explained"}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -33,12 +39,23 @@ def run(run: Run) -> int:
     if run.output.as_json:
         run.output.document(message)
         return DONE
-    run.output.pairs([(name, visible(message[name])) for name in _names(message)])
-    events = message.get("events")
-    if events:
-        run.output.line("")
-        run.output.table(_EVENT_COLUMNS, [_event_row(event) for event in events])
+    print_story(run, message)
     return DONE
+
+
+def print_story(run: Run, message: dict[str, Any]) -> None:
+    """Print the message's fields, its timeline, and what it came to."""
+    run.output.pairs([(name, visible(message[name])) for name in _names(message)])
+    told = rows(message)
+    if told:
+        run.output.line("")
+        run.output.table(COLUMNS, told)
+    ending = summary(message)
+    if isinstance(message.get("error_explained"), dict):
+        ending += explanation(message["error_explained"])
+    if ending:
+        run.output.line("")
+        run.output.pairs(ending)
 
 
 def path_of(message_id: str) -> str:
@@ -48,21 +65,4 @@ def path_of(message_id: str) -> str:
 
 def _names(message: dict[str, Any]) -> list[str]:
     known = [name for name in _FIELDS if name in message]
-    return known + [name for name in message if name not in _FIELDS and name != "events"]
-
-
-def _event_row(event: dict[str, Any]) -> list[str]:
-    return [
-        moment(event.get("received_at")),
-        visible(event.get("status")),
-        _source(event),
-        visible(event.get("trust")),
-        moment(event.get("at")),
-        visible(event.get("error_code")),
-    ]
-
-
-def _source(event: dict[str, Any]) -> str:
-    """Name where an event came from; of what was done by hand, whose hand it was."""
-    source = visible(event.get("source"))
-    return f"{source} ({visible(event['by'])})" if event.get("by") else source
+    return known + [name for name in message if name not in {*_FIELDS, *_NO_FIELDS}]

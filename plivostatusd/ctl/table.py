@@ -17,6 +17,9 @@ _STATUS_COLOURS = {
     "rejected": _RED,
     "refused": _RED,
     "unknown": _YELLOW,
+    "ok": _GREEN,
+    "warning": _YELLOW,
+    "fault": _RED,
 }
 
 

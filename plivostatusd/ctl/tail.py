@@ -3,7 +3,7 @@ Follow the events as they are recorded; ends with Ctrl-C.
 
 Survives the daemon's restarts: it asks for what comes after the last event it
 printed, so none is lost or printed twice. With --json each event is one line;
-its 'cursor' is what --after takes.
+its 'cursor' is what --after takes. --status and --error are the event's own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any
 from plivostatusd.ctl.client import Reply, Request, records
 from plivostatusd.ctl.context import Run
 from plivostatusd.ctl.errors import DONE, AnswerLost, Refused, Unreachable
+from plivostatusd.ctl.filters import add_filters, add_since, holds
 from plivostatusd.ctl.list import count
+from plivostatusd.ctl.options import add_csv
 from plivostatusd.ctl.table import Column
 from plivostatusd.ctl.visible import moment, visible
 
@@ -29,6 +31,12 @@ _TROUBLE_TOLD_AT = 1  # the first is a restart, as a rule, and nothing to talk o
 _GONE = 410
 _TOO_MANY = 429
 _SERVER_ERRORS = range(500, 600)
+_OF_EVENT = ("received_at", "at", "status", "source", "trust", "error_code", "error", "reason")
+_OF_MESSAGE = (
+    *("cursor", "message_id", "message_uuid", "status", "from", "to", "tag", "sent_by"),
+    *("mcc", "mnc"),
+)
+_OF_BOTH = {"status"}
 _COLUMNS = (
     Column("received", least=len("2026-11-23 09:00:02Z")),
     Column("message", least=36),
@@ -43,18 +51,25 @@ _COLUMNS = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare where to begin and when to end."""
-    parser.add_argument(
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
         "--after", metavar="CURSOR", help="begin after this event (otherwise: from now on)"
     )
+    add_since(start)
     parser.add_argument("--count", type=count, metavar="N", help="end after N events")
+    add_filters(parser)
+    add_csv(parser)
 
 
 def run(run: Run) -> int:
     """Print events until there were enough, or for ever."""
     cursor = _start(run)
-    if not run.output.as_json:
+    if run.options.csv:
+        titles = [f"event_{name}" if name in _OF_BOTH else name for name in _OF_EVENT]
+        run.output.csv([[*titles, *_OF_MESSAGE]])
+    elif not run.output.as_json:
         run.output.titles(_COLUMNS)
-        run.output.flush()
+    run.output.flush()
     for events in _batches(run, cursor, run.options.count):
         for event in events:
             _print(run, event)
@@ -64,12 +79,12 @@ def run(run: Run) -> int:
 
 def _batches(run: Run, cursor: str, left: int | None) -> Iterator[list[dict[str, Any]]]:
     while left is None or left > 0:
-        limit = PAGE_MAX if left is None else min(left, PAGE_MAX)
-        page = _page(run, {"after": cursor, "limit": limit, "wait": f"{WAIT_S}s"})
+        page = _page(run, {"after": cursor, "limit": PAGE_MAX, "wait": f"{WAIT_S}s"})
         events = records(page, "events")
-        yield events
+        found = [event for event in events if holds(run.options, event)][:left]
+        yield found
         cursor = str(page.get("next") or cursor)
-        left = None if left is None else left - len(events)
+        left = None if left is None else left - len(found)
         if not events:
             run.pause(PAUSES_S[0])  # a daemon that cannot wait must not be asked without end
 
@@ -82,7 +97,8 @@ def _start(run: Run) -> str:
     waits would leave nothing to go on with if the daemon stopped under it.
     """
     after: str | None = run.options.after
-    reply = run.client.ask(Request("GET", "/events", {"after": after or "end", "limit": 1}))
+    place = {"since": run.options.since} if run.options.since else {"after": after or "end"}
+    reply = run.client.ask(Request("GET", "/events", {**place, "limit": 0}))
     end = _checked(run, reply).get("next")
     return after or str(end or "end")
 
@@ -120,6 +136,10 @@ def _print(run: Run, record: dict[str, Any]) -> None:
         run.output.document(record, indent=None)
         return
     event: dict[str, Any] = record.get("event") or {}
+    if run.options.csv:
+        cells = [event.get(name) for name in _OF_EVENT] + [record.get(name) for name in _OF_MESSAGE]
+        run.output.csv([cells])
+        return
     row = [
         moment(event.get("received_at")),
         visible(record.get("message_id")),

@@ -16,7 +16,7 @@ def sentence(*, writer: Writer, keep: Keep, outbox: Outbox, metrics: Metrics) ->
     """Say what does not go its way, with what to type, else that all does; then live figures."""
     so_far = metrics.so_far()
     last = "none yet"
-    if so_far.last_callback_s:
+    if so_far.callbacks:  # the metric knows of those before the start as well
         last = f"the last at {datetime.fromtimestamp(so_far.last_callback_s, UTC):%H:%M:%S} UTC"
     figures = (
         f"Since the start {so_far.callbacks} callbacks ({last}), {so_far.calls} calls to Plivo"

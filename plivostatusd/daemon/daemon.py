@@ -27,11 +27,18 @@ from plivostatusd.daemon import condition, terms
 from plivostatusd.daemon.doors import Doors
 from plivostatusd.daemon.watch import Watch
 from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavailable, StoryEnded
+from plivostatusd.flows.backup import Backup
+from plivostatusd.flows.evidence import Evidence
+from plivostatusd.flows.forgetting import Forgetting
+from plivostatusd.flows.front_door import FrontDoor
+from plivostatusd.flows.importing import Importing
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox
 from plivostatusd.flows.pulse import Pulse
 from plivostatusd.flows.rebuild import Rebuild
 from plivostatusd.flows.reconcile import Reconcile
+from plivostatusd.flows.refusals import Refusals
+from plivostatusd.flows.stats import Stats
 from plivostatusd.flows.upkeep import Upkeep
 from plivostatusd.host.clock import Clock
 from plivostatusd.host.filesystem import refuse_network
@@ -39,8 +46,9 @@ from plivostatusd.host.lock import DirectoryLock
 from plivostatusd.host.reload_note import ReloadNote
 from plivostatusd.log import configure, get_logger
 from plivostatusd.plivo.api import PlivoApi
-from plivostatusd.store import database
-from plivostatusd.store.handle import Handle, repair
+from plivostatusd.store import backup, database
+from plivostatusd.store.failure import repair
+from plivostatusd.store.handle import Handle
 from plivostatusd.store.inspection import inspect
 from plivostatusd.store.keep import Keep
 from plivostatusd.store.reader import Reader
@@ -49,6 +57,7 @@ from plivostatusd.store.spool import Spool, spool_refused
 from plivostatusd.store.writer import Writer
 from plivostatusd.web.api import application
 from plivostatusd.web.callbacks import CallbackServer
+from plivostatusd.web.failures import Failures
 from plivostatusd.web.handler import Services
 from plivostatusd.web.in_flight import InFlight
 from plivostatusd.web.metrics import Metrics
@@ -114,7 +123,7 @@ class Daemon:
             await self._build(stack)
             stack.push_async_callback(self._drain)
             self._doors.open({"callbacks": self._callbacks, "api": application(self._services)})
-            for story in (self._wake(), self._reload_when_told()):
+            for story in (self._wake(), self._reload_when_told(), self._front_door.run()):
                 stack.push_async_callback(_end, self._begin(story))
             with suppress(TimeoutError):
                 async with asyncio.timeout(WAKE_S_MAX):
@@ -137,6 +146,8 @@ class Daemon:
         if sentence := refuse_network(path):
             raise StartRefused(sentence, command=f"df -T {path.parent}")
         stack.enter_context(DirectoryLock(path.parent))
+        with suppress(OSError):  # what is left of a backup takes room, and no more
+            backup.clear(path)
 
     def _begin(self, story: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Begin what is to go on until the end; should it end before, so does everything."""
@@ -181,6 +192,7 @@ class Daemon:
             queue_max=config.callbacks.queue_max,
             now_us=self._clock.wall_us,
             suspected=self._doubt,
+            refused=Refusals(writer, now_us=self._clock.wall_us).take,
         )
         api = PlivoApi(terms.api_options(config))
         self._outbox = Outbox(
@@ -200,7 +212,12 @@ class Daemon:
         )
         self._pulse = Pulse(writer, self._clock, every_s=terms.beat_s(config))
         self._upkeep = Upkeep(writer, terms.retention(config), now_us=self._clock.careful_us)
-        self._callbacks = CallbackServer(self._ingest, body_bytes_max=config.callbacks.body_max)
+        self._front_door = FrontDoor(terms.front_door(config), self._metrics)
+        self._callbacks = CallbackServer(
+            self._ingest,
+            body_bytes_max=config.callbacks.body_max,
+            front_door=self._front_door,
+        )
         self._services = self._make_services(writer, reader, keep)
         keep.start()
 
@@ -240,6 +257,8 @@ class Daemon:
         try:
             self._past = await self._pulse.begin()
             await self._reconcile.begin()
+            if last_us := await self._services.reader.last_callback_us():
+                self._metrics.last_callback_was(last_us)
             await self._outbox.start(doubt=terms.doubt(self._config, self._past))
         except StoreUnavailable:
             return False  # the writer has said so
@@ -264,21 +283,36 @@ class Daemon:
 
     def _make_services(self, writer: Writer, reader: Reader, keep: Keep) -> Services:
         config = self._config
+        stopping = asyncio.Event()
         return Services(
             outbox=self._outbox,
             reconcile=self._reconcile,
             rebuild=Rebuild(config.store.path, writer, now_us=self._clock.wall_us),
+            evidence=Evidence(
+                reader,
+                lambda: self._ingest.verifier,
+                self._reconcile.look,
+                now_us=self._clock.wall_us,
+            ),
+            forgetting=Forgetting(config.store.path, writer, keep, now_us=self._clock.wall_us),
+            importing=Importing(writer, config.reconcile.silence_final, now_us=self._clock.wall_us),
+            stats=Stats(config.store.path, condemn=writer.condemn),
+            backup=Backup(config.store.path, writer),
             reader=reader,
             writer=writer,
             keep=keep,
             metrics=self._metrics,
+            front_door=self._front_door,
+            token_uses=self._ingest.token_uses,
+            knows=terms.knows(config, self._path),
             rules=terms.rules(config),
             default_sender=config.send.from_,
             wait_s=config.send.wait,
             store_path=config.store.path,
             free_bytes_min=config.store.spool_reserve + FREE_BYTES_BESIDE_RESERVE,
             now_us=self._clock.wall_us,
-            stopping=asyncio.Event(),
+            stopping=stopping,
+            failures=Failures(self._metrics.registry, stopping),
             in_flight=InFlight(),
         )
 
@@ -393,9 +427,12 @@ class Daemon:
         self._ingest.queue_max = new.callbacks.queue_max
         self._callbacks.body_bytes_max = new.callbacks.body_max
         self._services.rules = terms.rules(new)
+        self._services.knows = terms.knows(new, self._path)
+        self._front_door.change(terms.front_door(new))
         self._services.default_sender = new.send.from_
         self._services.wait_s = new.send.wait
         self._services.writer.commit_timeout_s = new.store.commit_timeout
+        self._services.importing.silence_final_s = new.reconcile.silence_final
         self._upkeep.retention = terms.retention(new)
         self._pulse.every_s = terms.beat_s(new)
         self._outbox.change(terms.sending(new))

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain.signature import Key, Verifier
 from plivostatusd.flows import pulse
+from plivostatusd.flows.front_door import Terms as FrontDoorTerms
 from plivostatusd.flows.outbox import Terms
 from plivostatusd.flows.reconcile import Terms as ReconcileTerms
 from plivostatusd.flows.upkeep import Retention
 from plivostatusd.plivo.api import ApiOptions
 from plivostatusd.web.access import Rules
+from plivostatusd.web.knows import Knows
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from plivostatusd.config import Config
     from plivostatusd.domain.statuses import Trust
     from plivostatusd.store.pulse import Past
@@ -84,6 +88,34 @@ def retention(config: Config) -> Retention:
         text_s=config.retention.text,
         messages_s=config.retention.messages,
         keys=verifier(config).fingerprints,
+    )
+
+
+def front_door(config: Config) -> FrontDoorTerms:
+    """How the front door is probed: by the URL that Plivo is given, signed by the first token."""
+    judge = verifier(config)
+    return FrontDoorTerms(
+        public_url=config.callbacks.public_url[0],
+        key=judge.keys[0],
+        verifier=judge,
+        upstream=_upstream(config),
+    )
+
+
+def _upstream(config: Config) -> str:
+    """Spell the public listener as Nginx's proxy_pass wants it."""
+    first = config.callbacks.listen[0]
+    return f"unix:{first.path}" if first.is_unix else str(first)
+
+
+def knows(config: Config, path: Path) -> Knows:
+    """What an operator is told of the configuration in force."""
+    return Knows(
+        config_path=path,
+        public_urls=config.callbacks.public_url,
+        listens=tuple(map(str, config.callbacks.listen)),
+        minimum_trust=config.callbacks.minimum_trust,
+        keys=verifier(config).keys,
     )
 
 

@@ -17,6 +17,7 @@ Every error this program raises on purpose.
     │   ├── LimitReached            429  our own pace or queue limit
     │   ├── Undecided               500  nobody can say whether the commit happened
     │   ├── OutboxPaused            503  Plivo refuses the account
+    │   ├── NoRoom                  507  a copy of the store would fill the disk
     │   └── StoreUnavailable        503  the commit did not happen
     │       └── StoreDamaged        503  and will not, until somebody repairs the store
     ├── StartRefused                exit 69: something needed is not there
@@ -56,7 +57,7 @@ class BadSignature(Refusal):
     http_status = 403
     slug = "bad-signature"
     title = "The signature does not verify"
-    hint = "Compare callbacks.public_url and the token with Plivo's console: plivostatusd -t"
+    hint = "plivostatusctl doctor"
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -174,6 +175,18 @@ class Undecided(Refusal):
     slug = "undecided"
     title = "It is not known whether this was recorded"
     hint = "Look at plivostatusctl list before it is sent again, or repeat it under its key"
+
+
+class NoRoom(Refusal):
+    """A copy of the store, which is made beside it, would take what the spool may need."""
+
+    http_status = 507
+    slug = "no-room"
+    title = "There is no room for a copy of the store"
+
+    def __init__(self, detail: str = "", *, hint: str = "") -> None:
+        super().__init__(detail)
+        self.hint = hint
 
 
 class StoreUnavailable(Refusal):

@@ -42,7 +42,8 @@ _POWERPACK: Final = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _URL: Final = re.compile(r"[^\s\x00-\x1f\x7f]+")
 _NAME_CHARACTERS_MAX: Final = 64
-_LISTS: Final = frozenset({"to", "media_urls"})
+_LISTS: Final = frozenset({"to", "media_urls", "ids"})
+"""Fields that a form may name several times; `ids` is what an operator asks about."""
 _TWICE: Final = object()
 """Stands for the value of a field that was given more than once, until `parse` names it."""
 

@@ -8,6 +8,9 @@ _SEPARATORS = str.maketrans("", "", " -.()\u00a0")
 _E164 = re.compile(r"\+?([1-9]\d{6,14})", re.ASCII)
 _SHORT_CODE = re.compile(r"\d{3,6}", re.ASCII)
 _ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]{1,11}", re.ASCII)
+_CALLING_CODE = re.compile(
+    r"\+([17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[2-9]\d{2})", re.ASCII
+)
 _MASKED_MIDDLE = "****"
 _LEADING_KEPT_MAX = 5
 _TRAILING_KEPT = 4
@@ -49,6 +52,16 @@ def from_plivo(number: str) -> str:
 def for_plivo(number: str) -> str:
     """Spell a number as Plivo takes it: digits alone."""
     return number.removeprefix("+")
+
+
+def calling_code(number: str | None) -> str | None:
+    """
+    Give the country calling code of an E.164 *number*, such as `49`; None for what is none.
+
+    Source: ITU-T E.164, list of assigned codes: of one digit (1, 7), of two, else of three.
+    """
+    match = _CALLING_CODE.match(number) if number else None
+    return match[1] if match else None
 
 
 def mask(number: str) -> str:

@@ -192,6 +192,16 @@ class Verifier:
         self._v2_allowed = minimum != "full"
 
     @property
+    def keys(self) -> tuple[Key, ...]:
+        """Every key that is tried, in order."""
+        return self._keys
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Every public URL that is tried, in order."""
+        return self._urls
+
+    @property
     def fingerprints(self) -> frozenset[str]:
         """The fingerprints of every key that is tried."""
         return frozenset(key.fingerprint for key in self._keys)
@@ -258,10 +268,15 @@ def offers_v3(request: Signed) -> bool:
     return bool(_offered(request, "v3")[0])
 
 
+def is_signed(request: Signed) -> bool:
+    """Say whether a request bears any signature, good or bad."""
+    return any(_offered(request, family)[0] for family in ("v3", "v2"))
+
+
 def _why_not(request: Signed) -> str:
-    families = [_offered(request, family) for family in ("v3", "v2")]
-    if not any(offered for offered, _ in families):
+    if not is_signed(request):
         return "no_signature"
+    families = [_offered(request, family) for family in ("v3", "v2")]
     if not any(offered and nonce for offered, nonce in families):
         return "malformed_nonce"
     return "mismatch"

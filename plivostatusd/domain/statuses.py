@@ -23,6 +23,7 @@ UNKNOWN: Final = "unknown"
 REFUSED: Final = "refused"
 QUEUED: Final = "queued"
 SENT: Final = "sent"
+DELIVERED: Final = "delivered"
 SILENCE: Final = "silence"
 
 RANK_UNRECOGNISED: Final = 2
@@ -33,7 +34,7 @@ RANKS: Final = {
     REFUSED: 1,
     QUEUED: 2,
     SENT: 3,
-    "delivered": RANK_OUTCOME,
+    DELIVERED: RANK_OUTCOME,
     "undelivered": RANK_OUTCOME,
     "failed": RANK_OUTCOME,
     "rejected": RANK_OUTCOME,
@@ -42,6 +43,7 @@ RANKS: Final = {
 OUTCOMES: Final = frozenset(status for status, place in RANKS.items() if place == RANK_OUTCOME)
 OURS: Final = frozenset({PENDING, UNKNOWN, REFUSED})
 TRUST_RANKS: Final[dict[str, int]] = {"local": 0, "url-only": 1, "full": 2, "api": 3}
+_DELIVERED: Final = frozenset({DELIVERED, "read"})
 _OVERRULING: Final = frozenset({"api", "operator"})
 _NO_ERROR: Final = frozenset({"", "000"})
 _NEVER_US: Final = -(1 << 63)
@@ -201,6 +203,25 @@ class Fold:
     def amount(self) -> str | None:
         """What Plivo charged in all, as it wrote it, from the greatest event that says so."""
         return next((f.amount for f in reversed(self._ordered) if f.amount), None)
+
+    @property
+    def delivery_ms(self) -> int | None:
+        """How long delivery took by Plivo's own times, `SentTime` to `DeliveryReportTime`."""
+        if self.status not in _DELIVERED:
+            return None
+        sent_us, delivered_us = self._reported_us(SENT), self._reported_us(DELIVERED)
+        if sent_us is None or delivered_us is None or delivered_us < sent_us:
+            return None
+        return (delivered_us - sent_us) // 1_000
+
+    def _reported_us(self, status: str) -> int | None:
+        """Give Plivo's own time of *status*, as its callbacks said it; the latest of several."""
+        times = [
+            fact.at_us
+            for fact in self.facts
+            if fact.status == status and fact.source == "callback" and fact.at_us is not None
+        ]
+        return max(times, default=None)
 
     @property
     def mcc(self) -> str | None:

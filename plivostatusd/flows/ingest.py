@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from plivostatusd.domain import callback, identity, signature
+from plivostatusd.domain import callback, error_codes, identity, signature
 from plivostatusd.domain.errors import (
     BadSignature,
     CallbackUnreadable,
@@ -21,6 +21,8 @@ from plivostatusd.domain.errors import (
 )
 from plivostatusd.domain.families import Families
 from plivostatusd.domain.flood import Flood
+from plivostatusd.domain.statuses import known_error
+from plivostatusd.flows.token_uses import TokenUses
 from plivostatusd.log import get_logger
 from plivostatusd.store.receipts import Arrival, Recorded, Replayed
 
@@ -36,10 +38,14 @@ if TYPE_CHECKING:
 log = get_logger()
 
 _REMARKS_ALARMING = frozenset({"duplicate_at_plivo", "uuid_of_another", "inference_wrong"})
+_FORBIDDEN: Final = 403
+UNKNOWN_PATH: Final = "unknown_path"
+"""Why a signed request on a path that is not ours is refused."""
+_DOCTOR: Final = "plivostatusctl doctor"
 _REMARKS_WARNING = frozenset({"unknown_ref", "nonce_reused", "message_unnamed", "disputed"})
 
 
-def _nobody(message_id: str) -> None:
+def _nobody(*_: object) -> None:
     """Tell nobody."""
 
 
@@ -64,7 +70,7 @@ class Ingest:
     Takes verified callbacks in. `verifier` may be replaced at a reload.
 
     *put* keeps an arrival; its future is done once that is on disk. *suspected* hears of a message
-    about which somebody may have lied.
+    about which somebody may have lied, *refused* of a request that is answered 403 or 404.
     """
 
     def __init__(  # noqa: PLR0913 - what it works with, once, from the daemon
@@ -76,13 +82,16 @@ class Ingest:
         queue_max: int,
         now_us: Callable[[], int],
         suspected: Callable[[str], None] = _nobody,
+        refused: Callable[[Signed, str], None] = _nobody,
     ) -> None:
         self.verifier = verifier
         self.queue_max = queue_max
         self.waiting = 0
+        self.token_uses = TokenUses()
         self._put = put
         self._gauges = gauges
         self._suspected = suspected
+        self._keep_refused = refused
         self._flood = Flood()
         self._families = Families()
         self._now_us = now_us
@@ -127,6 +136,17 @@ class Ingest:
         hint = "If Plivo sent it, raise callbacks.body_max"
         log.warning("callback_refused", reason="too_large", status=413, bytes=size, hint=hint)
 
+    def misdirected(self, request: Signed) -> None:
+        """Count, log and keep a signed request on a path that is not ours, as if rewritten."""
+        if not signature.is_signed(request):
+            return
+        self._gauges.callback_refused(UNKNOWN_PATH)
+        left_out = self._flood.admit(time.monotonic())
+        if left_out is not None:
+            fields = {"lines_left_out": left_out} if left_out else {}
+            log.warning("callback_refused", reason=UNKNOWN_PATH, status=404, hint=_DOCTOR, **fields)
+        self._keep_refused(request, UNKNOWN_PATH)
+
     def _prove(self, request: Signed) -> tuple[list[Pair], Verdict]:
         """Give the decoded pairs and the verdict; a genuine but unreadable body has no pairs."""
         try:
@@ -156,6 +176,7 @@ class Ingest:
             received_us=now_us,
             message_id=identity.message_id(now_us, os.urandom(10)),
             doubtful=self._is_doubtful(request, ref, verdict),
+            use=self.token_uses.note(verdict, now_us, time.monotonic()),
         )
 
     def _is_doubtful(self, request: Signed, ref: str | None, verdict: Verdict) -> bool:
@@ -209,8 +230,8 @@ class Ingest:
             "event_id": recorded.cursor,
             "request_id": request_id,
         }
-        if report.error_code:
-            fields["error_code"] = report.error_code
+        if code := known_error(report.error_code):
+            fields |= {"error_code": code, "error": error_codes.meaning(code)}
         log.info("callback_recorded", **fields)
         for remark in recorded.remarks:
             _remark(remark, recorded, arrival)
@@ -218,6 +239,8 @@ class Ingest:
     def _refused(self, refusal: Refusal, request: Signed, request_id: str) -> None:
         reason = getattr(refusal, "reason", refusal.slug)
         self._gauges.callback_refused(reason)
+        if refusal.http_status == _FORBIDDEN:
+            self._keep_refused(request, reason)
         hint = refusal.hint
         fields: dict[str, Any] = {"request_id": request_id}
         if isinstance(refusal, BadSignature):

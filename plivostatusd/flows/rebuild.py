@@ -1,5 +1,6 @@
 """
-Folding history again, to see whether every message's row says what its events say.
+Folding history again, to see whether every message's row says what its events say, and counting
+again, to see whether `stats` is told what there is.
 
 It promises to look only, unless it is told to write; and not to hold up callbacks, since it reads
 in a thread of its own, a stretch at a time.
@@ -16,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.log import get_logger
-from plivostatusd.store import folding, rebuilding
-from plivostatusd.store.handle import damage_of
+from plivostatusd.store import figures, folding, rebuilding
+from plivostatusd.store.failure import damage_of
+from plivostatusd.store.rebuilding import Difference, Stretch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
     from pathlib import Path
 
-    from plivostatusd.store.rebuilding import Difference, Stretch
     from plivostatusd.store.transaction import Transaction
     from plivostatusd.store.writer import Writer
 
@@ -70,6 +71,8 @@ class Rebuild:
                     if writes and not isinstance(stretch, str):
                         await self._write(stretch.differences, by)
                     yield stretch
+                if not ids:
+                    yield await self._compare_figures(connection, look, writes, by)
             finally:
                 thread.submit(connection.close)  # behind whatever it is still asked
         except sqlite3.Error as error:
@@ -79,6 +82,24 @@ class Rebuild:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
         finally:
             thread.shutdown(wait=False)
+
+    async def _compare_figures(
+        self,
+        connection: sqlite3.Connection,
+        look: Look,
+        writes: bool,  # noqa: FBT001 - said by name above
+        by: str,
+    ) -> Stretch:
+        """Compare what `stats` reads with a recount, and correct it day by day."""
+        days: list[int] = await look(figures.differing_days, connection)
+        if writes and days:
+            for day in days:
+                await self._writer.submit(partial(_recount, day))
+            log.warning("figures_recounted", days=len(days), by=by)
+        differences = [
+            Difference(0, f"day {day}", "figures", "kept", "recounted otherwise") for day in days
+        ]
+        return Stretch(0, differences, None)
 
     async def _write(self, differences: Iterable[Difference], by: str) -> None:
         """Make the rows say what their events say."""
@@ -103,6 +124,10 @@ async def _stretches(
         stretch: Stretch = await look(rebuilding.compare, connection, last_row)
         yield stretch
         last_row = stretch.last_row
+
+
+def _recount(day: int, transaction: Transaction) -> None:
+    figures.recount_day(transaction, day)
 
 
 def _fold_again(transaction: Transaction, rows: Iterable[int], now_us: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.domain.worker import Worker
 from plivostatusd.log import get_logger
-from plivostatusd.store import pruning
+from plivostatusd.store import pruning, refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +76,8 @@ class Upkeep:
             text_us = now_us - int(retention.text_s * 1_000_000)
             await self._all(lambda tx: pruning.blank_texts(tx, text_us))
         await self._all(lambda tx: pruning.delete_keys(tx, now_us))
+        refused_us = now_us - _refused_kept_us(retention.text_s)
+        await self._all(lambda tx: refusals.delete_old(tx, refused_us))
         if retention.messages_s:
             before_us = now_us - int(retention.messages_s * 1_000_000)
             await self._all(lambda tx: pruning.delete_messages(tx, before_us))
@@ -97,3 +99,8 @@ class Upkeep:
             lambda tx: pruning.delete_nonces(tx, after, before_us, keys)
         )
         return last
+
+
+def _refused_kept_us(text_s: float) -> int:
+    """Keep a refused callback no longer than a text: somebody's text may stand in it."""
+    return min(refusals.KEPT_US, int(text_s * 1_000_000) or refusals.KEPT_US)

@@ -300,11 +300,13 @@ def _was_called_back(transaction: Transaction, row: int) -> bool:
 
 
 def forget(transaction: Transaction, row: int) -> None:
-    """Take an entry out of the outbox: it is settled."""
+    """Take an entry out of the outbox: it is settled. How often Plivo was called stays known."""
     watching.catch_up(transaction, row)
-    sql = "DELETE FROM outbox WHERE message = ? RETURNING state"
-    for (state,) in transaction.execute(sql, (row,)).fetchall():
+    sql = "DELETE FROM outbox WHERE message = ? RETURNING state, attempts, claimed_at"
+    for state, attempts, called_us in transaction.execute(sql, (row,)).fetchall():
         transaction.move(tally_of(state), None)
+        if attempts:
+            folding.note_calls(transaction, row, attempts, called_us)
 
 
 def cancel(transaction: Transaction, message_id: str, now_us: int, by: str) -> bool:

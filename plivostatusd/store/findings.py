@@ -40,6 +40,7 @@ class Learnt:
     after: str
     is_new: bool
     is_silence: bool = False
+    error_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,7 @@ def _plan(  # noqa: PLR0913 - what happened, and under which rules
         after=message.status,
         is_new=is_new,
         is_silence=is_silence,
+        error_code=whole.error_code,
     )
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from plivostatusd.domain import phone
 from plivostatusd.domain.asking import CONTESTED, SILENT
 from plivostatusd.domain.statuses import Fact, Fold, fold
 from plivostatusd.store import asks
@@ -48,19 +49,22 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 # Both name the derived columns in the order of _derived().
 _INSERT_MESSAGE = """
 INSERT INTO messages (initial_status, current_status, status_timestamp, error_code, reason,
-                      conflict, final, final_by, units, amount, mcc, mnc, updated_at,
-                      id, message_uuid, sender_number, recipient_number, created_at, room)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, zeroblob(64))
+                      conflict, final, final_by, units, amount, mcc, mnc, delivery_ms, updated_at,
+                      id, message_uuid, sender_number, recipient_number, country, created_at,
+                      message_body, room)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, zeroblob(80))
 """
 _UPDATE_MESSAGE = """
 UPDATE messages
 SET initial_status = ?, current_status = ?, status_timestamp = ?, error_code = ?, reason = ?,
-    conflict = ?, final = ?, final_by = ?, units = ?, amount = ?, mcc = ?, mnc = ?, updated_at = ?,
+    conflict = ?, final = ?, final_by = ?, units = ?, amount = ?, mcc = ?, mnc = ?, delivery_ms = ?,
+    updated_at = ?,
     room = zeroblob(max(0, length(room) - ?
         + ifnull(length(initial_status), 0) + length(current_status)
         + iif(status_timestamp IS NULL, 0, 8) + ifnull(length(error_code), 0)
         + ifnull(length(reason), 0) + ifnull(length(final_by), 0) + iif(units IS NULL, 0, 8)
-        + ifnull(length(amount), 0) + ifnull(length(mcc), 0) + ifnull(length(mnc), 0)))
+        + ifnull(length(amount), 0) + ifnull(length(mcc), 0) + ifnull(length(mnc), 0)
+        + iif(delivery_ms IS NULL, 0, 8)))
 WHERE row = ?
 """
 _FILL_IN = """
@@ -69,6 +73,10 @@ SET {} = ?1, room = zeroblob(max(0, length(room) - length(CAST(?1 AS BLOB)))) WH
 """
 _LEARN_UUID = _FILL_IN.format("message_uuid")
 _LEARN_SENDER = _FILL_IN.format("sender_number")
+_NOTE_CALLS = """
+UPDATE messages SET calls = ?1, called_at = ?2,
+    room = zeroblob(max(0, length(room) - iif(calls IS NULL, 16, 0))) WHERE row = ?3
+"""
 _NOTE_ERROR = _FILL_IN.format("plivo_error")
 _NOTE_STATUS = _FILL_IN.format("plivo_status")
 
@@ -158,17 +166,24 @@ def make(
 ) -> tuple[Found, int]:
     """Make the row of a message of which *fact* is the first we hear; its event's cursor, too."""
     message = make_row(transaction, message_id, recipient, fold([fact]), evidence)
-    return message, _write_event(transaction, message.row, message.status, fact, evidence)
+    return message, write_event(transaction, message, fact, evidence)
 
 
-def make_row(
+def make_row(  # noqa: PLR0913 - two more where it began elsewhere
     transaction: Transaction,
     message_id: str,
     recipient: str | None,
     whole: Fold,
     evidence: Evidence,
+    *,
+    text: str | None = None,
+    created_us: int | None = None,
 ) -> Found:
-    """Make the row of a message that is not ours, of which *whole* is known."""
+    """
+    Make the row of a message that is not ours, of which *whole* is known.
+
+    *created_us* is when it began, if that was before we heard of it.
+    """
     row = transaction.insert(
         _INSERT_MESSAGE,
         (
@@ -178,7 +193,9 @@ def make_row(
             evidence.message_uuid,
             evidence.sender,
             recipient,
-            evidence.received_us,
+            phone.calling_code(recipient),
+            evidence.received_us if created_us is None else created_us,
+            text,
         ),
     )
     transaction.move(None, whole.status)
@@ -207,6 +224,11 @@ def add_event(
         whole = facts_of(transaction, message.row) | fold([fact])
         _update(transaction, message, whole, evidence.received_us)
         learn_sender(transaction, message, evidence.sender)
+    return _write_event(transaction, message.row, message.status, fact, evidence)
+
+
+def write_event(transaction: Transaction, message: Found, fact: Fact, evidence: Evidence) -> int:
+    """Write an event that *message* was made with; its cursor comes back."""
     return _write_event(transaction, message.row, message.status, fact, evidence)
 
 
@@ -254,6 +276,7 @@ def _derived(whole: Fold) -> Row:
         whole.amount,
         whole.mcc,
         whole.mnc,
+        whole.delivery_ms,
     )
 
 
@@ -300,6 +323,11 @@ def learn_sender(transaction: Transaction, message: Found, sender: str | None) -
     if message.sender is None and sender is not None:
         transaction.execute(_LEARN_SENDER, (sender, message.row))
         message.sender = sender
+
+
+def note_calls(transaction: Transaction, row: int, attempts: int, called_us: int | None) -> None:
+    """Keep how often Plivo was called, and when the last call began."""
+    transaction.execute(_NOTE_CALLS, (attempts, called_us, row))
 
 
 def note_refusal(

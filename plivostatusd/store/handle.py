@@ -17,13 +17,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavailable
+from plivostatusd.domain.errors import StartRefused, StoreDamaged
 from plivostatusd.store import database
+from plivostatusd.store.failure import damage_of
 
 Connect = Callable[[Path], sqlite3.Connection]
 
 _PRIMARY: Final = 0xFF
-_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _STALE: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 """After these the file is opened anew: it may have been opened while the disk was read-only."""
 
@@ -113,41 +113,6 @@ def _inode(file: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
-
-
-def damage_of(error: Exception, path: Path) -> StoreDamaged | None:
-    """Give what *error*, met by whoever read or wrote, says about the store; None: nothing."""
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is None:
-        return None
-    if code & _PRIMARY in _DAMAGE or code == sqlite3.SQLITE_READONLY_DBMOVED:
-        return StoreDamaged(str(error), command=repair(path))
-    return None
-
-
-def unavailable(error: Exception, path: Path) -> StoreUnavailable:
-    """Name *error*, met by whoever wrote, as a waiter hears of it."""
-    unavailable = StoreUnavailable(f"{type(error).__name__}: {error}", hint=_hint(error, path))
-    unavailable.__cause__ = error
-    return unavailable
-
-
-def _hint(error: Exception, path: Path) -> str:
-    """Give what to type to see why the store at *path* took nothing."""
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return f"Another process holds a lock: fuser -v {path}*"
-    if code == sqlite3.SQLITE_FULL:
-        return f"The disk is full: df -h {path.parent}"
-    return f"ls -l {path}*; df -h {path.parent}; dmesg | tail"
-
-
-def repair(path: Path) -> str:
-    """Give what to type for a damaged store: with a backup, and without one."""
-    return (
-        "systemctl stop plivostatusd; plivostatusd --restore BACKUP  # or, without a backup:"
-        f" plivostatusd --restore {path} --salvage"
-    )
 
 
 def _keep_from_checkpoints(path: Path) -> None:

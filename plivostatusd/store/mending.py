@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from plivostatusd.store import entries
+from plivostatusd.store import entries, figures
 
 if TYPE_CHECKING:
     from plivostatusd.store.transaction import Transaction
@@ -37,6 +37,7 @@ def mend(transaction: Transaction) -> Mended:
             f"DELETE FROM {table} WHERE NOT EXISTS (SELECT 1 FROM messages WHERE row = message)"  # noqa: S608 - tables of ours
         ).rowcount
     _count(transaction)
+    figures.recount(transaction)
     return Mended(events=events, others=others)
 
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 import aiosqlite
 
 from plivostatusd.domain.errors import StoreUnavailable
-from plivostatusd.store.handle import damage_of
+from plivostatusd.store.failure import damage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from plivostatusd.domain.errors import StoreDamaged
@@ -28,13 +28,18 @@ Record = dict[str, Any]
 EXAMINED_MAX: Final = 20_000
 """Rows that one page of a filtered list looks at; past it the page ends early, with a cursor."""
 
-_EARLIEST: Final = -(2**63)
-_LATEST: Final = 2**63 - 1
-
 _EVENT = (
     "e.row AS cursor, e.status, e.sequence, e.at, e.received_at, e.trust, e.source, e.error_code,"
     " e.reason, e.aside, e.verified_by"
 )
+
+
+# Until a send is settled, the outbox knows how often Plivo was called.
+_CALLS = (
+    "m.*, coalesce(nullif(o.attempts, 0), m.calls) AS attempts,"
+    " iif(o.attempts > 0, o.claimed_at, m.called_at) AS last_call_at"
+)
+_WITH_CALLS = f"SELECT {_CALLS} FROM messages m LEFT JOIN outbox o ON o.message = m.row"  # noqa: S608 - ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,10 @@ class Filter:
     to: str | None = None
     sender: str | None = None
     tag: str | None = None
+    error_code: str | None = None
+    mcc: str | None = None
+    mnc: str | None = None
+    sent_by: str | None = None
     since_us: int | None = None
     until_us: int | None = None
     final: bool | None = None
@@ -52,12 +61,16 @@ class Filter:
     before: tuple[int, int] | None = None
 
     def equalities(self) -> dict[str, str]:
-        """The columns that must hold a value, the most telling first, with the index for each."""
+        """The columns that must hold a value, the most telling first; mnc never stands alone."""
         wanted = {
             "recipient_number": self.to,
             "tag": self.tag,
+            "error_code": self.error_code,
+            "mcc": self.mcc,
             "current_status": self.status,
+            "sent_by": self.sent_by,
             "sender_number": self.sender,
+            "mnc": self.mnc,
         }
         return {column: value for column, value in wanted.items() if value is not None}
 
@@ -65,6 +78,9 @@ class Filter:
 _INDEXES: Final = {
     "recipient_number": "messages_by_recipient",
     "tag": "messages_by_tag",
+    "error_code": "messages_by_error",
+    "mcc": "messages_by_mcc",
+    "sent_by": "messages_by_sent_by",
     "current_status": "messages_by_status",
     "sender_number": "messages_by_sender",
 }
@@ -128,11 +144,11 @@ class Reader:
     async def message(self, message_id: str) -> Record | None:
         """Find one message by our id, an alias of it, or Plivo's id; None when there is none."""
         for condition in (
-            "id = ?",
-            "message_uuid = ?",
-            "row = (SELECT message FROM aliases WHERE id = ?)",
+            "m.id = ?",
+            "m.message_uuid = ?",
+            "m.row = (SELECT message FROM aliases WHERE id = ?)",
         ):
-            found = await self._one(f"SELECT * FROM messages WHERE {condition}", (message_id,))  # noqa: S608 - conditions of ours
+            found = await self._one(f"{_WITH_CALLS} WHERE {condition}", (message_id,))
             if found is not None:
                 return found
         return None
@@ -140,6 +156,14 @@ class Reader:
     async def events_of(self, row: int) -> list[Record]:
         """Give the events of one message, in commit order."""
         sql = f"SELECT {_EVENT}, e.message_uuid FROM events e WHERE e.message = ? ORDER BY e.row"  # noqa: S608 - columns of ours
+        return await self._all(sql, (row,))
+
+    async def raw_events_of(self, row: int) -> list[Record]:
+        """Give the events of one message in commit order, with what arrived byte by byte."""
+        sql = (
+            f"SELECT {_EVENT}, e.message_uuid, e.raw FROM events e"  # noqa: S608 - columns of ours
+            " WHERE e.message = ? ORDER BY e.row"
+        )
         return await self._all(sql, (row,))
 
     async def messages(self, wanted: Filter) -> Page:
@@ -188,29 +212,85 @@ class Reader:
         """Give the events written after *cursor*, in commit order, with their messages' names."""
         return await self._all(
             f"SELECT {_EVENT}, e.status_after, m.id AS message_id, m.tag, m.recipient_number,"  # noqa: S608 - columns of ours
+            " m.sender_number, m.sent_by, m.mcc, m.mnc,"
             " coalesce(e.message_uuid, m.message_uuid) AS message_uuid"
             " FROM events e LEFT JOIN messages m ON m.row = e.message"
             " WHERE e.row > ? ORDER BY e.row LIMIT ?",
             (cursor, limit),
         )
 
+    async def first_event_since(self, since_us: int) -> int:
+        """
+        Name the first event received at *since_us* or later; all that are, are it or come after.
+
+        Events are numbered as they were committed, which is nearly in the order of their receipt:
+        it is found by halving, and then among the `EXAMINED_MAX` before it.
+        """
+        oldest, newest = await self.event_bounds()
+        low, high = oldest, newest + 1
+        while low < high:
+            middle = (low + high) // 2
+            found = await self._one(
+                "SELECT row, received_at FROM events WHERE row >= ? ORDER BY row LIMIT 1", (middle,)
+            )
+            if found is None or found["received_at"] >= since_us:
+                high = middle
+            else:
+                low = found["row"] + 1
+        earlier = await self._one(
+            "SELECT row FROM events WHERE row >= ? AND row < ? AND received_at >= ?"
+            " ORDER BY row LIMIT 1",
+            (low - EXAMINED_MAX, low, since_us),
+        )
+        return earlier["row"] if earlier else low
+
+    async def messages_between(
+        self, after: tuple[int, int], until_us: int, limit: int
+    ) -> list[Record]:
+        """Give messages made before *until_us*, oldest first, behind the key *after*."""
+        return await self._all(
+            f"SELECT {_CALLS} FROM messages m INDEXED BY messages_by_time"  # noqa: S608 - ours
+            " LEFT JOIN outbox o ON o.message = m.row"
+            " WHERE (m.created_at, m.row) > (?, ?) AND m.created_at < ?"
+            " ORDER BY m.created_at, m.row LIMIT ?",
+            (*after, until_us, limit),
+        )
+
+    async def events_of_all(self, rows: Sequence[int]) -> dict[int, list[Record]]:
+        """Give the events of several messages, each one's in commit order."""
+        found = await self._all(
+            f"SELECT {_EVENT}, e.message, e.message_uuid FROM events e"  # noqa: S608 - columns of ours
+            f" WHERE e.message IN ({', '.join('?' * len(rows))}) ORDER BY e.message, e.row",
+            tuple(rows),
+        )
+        events: dict[int, list[Record]] = {row: [] for row in rows}
+        for record in found:
+            events[record["message"]].append(record)
+        return events
+
     async def tallies(self) -> dict[str, int]:
         """Count messages by status, and the outbox by state (`outbox.pending` and so on)."""
         rows = await self._all("SELECT name, n FROM tallies")
         return {row["name"]: row["n"] for row in rows}
 
-    async def counts_between(self, since_us: int | None, until_us: int | None) -> dict[str, int]:
-        """Count the messages made in a span of time, by status, from the index alone."""
-        rows = await self._all(
-            "SELECT name, (SELECT count(*) FROM messages INDEXED BY messages_by_status"
-            " WHERE current_status = name AND created_at >= ? AND created_at < ?) AS n"
-            " FROM tallies WHERE name NOT LIKE 'outbox.%'",
-            (
-                _EARLIEST if since_us is None else since_us,
-                _LATEST if until_us is None else until_us,
-            ),
+    async def refused(self) -> list[Record]:
+        """Give the refused callbacks that are kept, the newest first; there are few."""
+        return await self._all(
+            "SELECT received_at, reason, message_uuid, raw FROM refused ORDER BY row DESC"
         )
-        return {row["name"]: row["n"] for row in rows if row["n"]}
+
+    async def token_uses(self) -> list[Record]:
+        """Give when each token verified callbacks last."""
+        return await self._all("SELECT key, v3_at, v2_at FROM token_uses")
+
+    async def last_callback_us(self) -> int | None:
+        """When the last callback came; None if it is not among the newest `EXAMINED_MAX` events."""
+        found = await self._one(
+            "SELECT received_at FROM events WHERE source = 'callback'"
+            " AND row > (SELECT max(row) FROM events) - ? ORDER BY row DESC LIMIT 1",
+            (EXAMINED_MAX,),
+        )
+        return found["received_at"] if found else None
 
     async def oldest_open_us(self) -> int | None:
         """When the oldest message that is not final was made; None when all are."""

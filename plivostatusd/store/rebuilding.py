@@ -24,7 +24,7 @@ ROWS_PER_STRETCH: Final = 1_000
 # The derived columns, and in the same order what a fold says of them.
 COLUMNS: Final = (
     *("initial_status", "current_status", "status_timestamp", "error_code", "reason"),
-    *("conflict", "final", "final_by", "units", "amount", "mcc", "mnc"),
+    *("conflict", "final", "final_by", "units", "amount", "mcc", "mnc", "delivery_ms"),
 )
 _MESSAGES: Final = f"SELECT row, id, {', '.join(COLUMNS)} FROM messages"  # noqa: S608 - ours
 _NAMED: Final = (
@@ -123,5 +123,5 @@ def _derived(whole: Fold) -> tuple[Any, ...]:
     return (
         *(whole.initial_status, whole.status, whole.status_timestamp_us, whole.error_code),
         *(whole.reason, int(whole.conflict), int(whole.final), whole.final_by),
-        *(whole.units, whole.amount, whole.mcc, whole.mnc),
+        *(whole.units, whole.amount, whole.mcc, whole.mnc, whole.delivery_ms),
     )

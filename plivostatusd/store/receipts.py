@@ -7,18 +7,19 @@ with are known together or not at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain.asking import DOUBTED
 from plivostatusd.domain.errors import ReplayRefused, UnknownRef
-from plivostatusd.store import asks, binding, entries, folding
+from plivostatusd.store import asks, binding, entries, folding, token_uses
 from plivostatusd.store.folding import Evidence, Found
 
 if TYPE_CHECKING:
     import asyncio
 
     from plivostatusd.domain.callback import Report
+    from plivostatusd.store.token_uses import TokenUse
     from plivostatusd.store.transaction import Transaction
     from plivostatusd.store.writer import Instead, Writer
 
@@ -29,6 +30,7 @@ class Arrival:
     A verified callback. *message_id* is for the row that it may have to make.
 
     *doubtful*: what it says is worth a question at Plivo's API, should it decide the outcome.
+    *use* is the use of a token that is to be written down with it.
     """
 
     report: Report
@@ -42,6 +44,7 @@ class Arrival:
     received_us: int
     message_id: str
     doubtful: bool = False
+    use: TokenUse | None = field(default=None, compare=False)  # of this moment, not of the arrival
 
 
 class Replayed(ReplayRefused):
@@ -96,6 +99,13 @@ def record(transaction: Transaction, arrival: Arrival) -> Recorded:
 
     Raises `UnknownRef` and `Replayed`, both before anything is written.
     """
+    recorded = _record(transaction, arrival)
+    if arrival.use is not None:
+        token_uses.note(transaction, arrival.use, arrival.received_us)
+    return recorded
+
+
+def _record(transaction: Transaction, arrival: Arrival) -> Recorded:
     message = None if arrival.ref is None else folding.by_ref(transaction, arrival.ref)
     if message is not None:
         seen = _digests_of_message(transaction, message, arrival)

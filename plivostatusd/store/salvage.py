@@ -2,8 +2,9 @@
 Saving what can still be read of a damaged store into a new one.
 
 Every table is gone along by its key, past what SQLite cannot make sense of: a damaged page costs
-the rows on it, and an index that is damaged costs nothing. The damaged file is a copy by then, and
-is only read. Blocks for as long as it takes; used by `plivostatusd --restore FILE --salvage`.
+the rows on it, and an index that is damaged costs nothing. Refused callbacks and uses of tokens are
+left behind. The damaged file is a copy by then, and is only read. Blocks for as long as it takes;
+used by `plivostatusd --restore FILE --salvage`.
 
 Why not SQLite's own `.recover`: Debian 12's sqlite3 is built without what that needs (it ends with
 "SQL logic error" on any database; tried 2026-11).

@@ -30,7 +30,34 @@ CREATE TABLE messages (
     mnc                TEXT,
     created_at         INTEGER NOT NULL,
     updated_at         INTEGER NOT NULL,
-    room               BLOB    NOT NULL                    -- zeros, which what is learnt later displaces
+    room               BLOB    NOT NULL,                   -- zeros, which what is learnt later displaces
+    calls              INTEGER,                            -- of Plivo, once settled
+    called_at          INTEGER,                            -- when the last one began
+    country            TEXT,                               -- the recipient's calling code: 1, 49, 353
+    delivery_ms        INTEGER,                            -- from sent to delivered, by Plivo's own times
+    took               INTEGER AS (      -- delivery_ms by the start of its step: eight steps a doubling
+        CASE
+        WHEN delivery_ms IS NULL THEN NULL
+        WHEN delivery_ms < 1024 THEN delivery_ms / 64 * 64
+        WHEN delivery_ms < 2048 THEN delivery_ms / 128 * 128
+        WHEN delivery_ms < 4096 THEN delivery_ms / 256 * 256
+        WHEN delivery_ms < 8192 THEN delivery_ms / 512 * 512
+        WHEN delivery_ms < 16384 THEN delivery_ms / 1024 * 1024
+        WHEN delivery_ms < 32768 THEN delivery_ms / 2048 * 2048
+        WHEN delivery_ms < 65536 THEN delivery_ms / 4096 * 4096
+        WHEN delivery_ms < 131072 THEN delivery_ms / 8192 * 8192
+        WHEN delivery_ms < 262144 THEN delivery_ms / 16384 * 16384
+        WHEN delivery_ms < 524288 THEN delivery_ms / 32768 * 32768
+        WHEN delivery_ms < 1048576 THEN delivery_ms / 65536 * 65536
+        WHEN delivery_ms < 2097152 THEN delivery_ms / 131072 * 131072
+        WHEN delivery_ms < 4194304 THEN delivery_ms / 262144 * 262144
+        WHEN delivery_ms < 8388608 THEN delivery_ms / 524288 * 524288
+        WHEN delivery_ms < 16777216 THEN delivery_ms / 1048576 * 1048576
+        WHEN delivery_ms < 33554432 THEN delivery_ms / 2097152 * 2097152
+        WHEN delivery_ms < 67108864 THEN delivery_ms / 4194304 * 4194304
+        WHEN delivery_ms < 134217728 THEN delivery_ms / 8388608 * 8388608
+        WHEN delivery_ms < 268435456 THEN delivery_ms / 16777216 * 16777216
+        ELSE 268435456 END) VIRTUAL
 ) STRICT;
 
 CREATE UNIQUE INDEX messages_by_ref ON messages (ref) WHERE ref IS NOT NULL;
@@ -39,6 +66,9 @@ CREATE INDEX messages_by_status    ON messages (current_status, created_at);
 CREATE INDEX messages_by_recipient ON messages (recipient_number, created_at);
 CREATE INDEX messages_by_sender    ON messages (sender_number, created_at);
 CREATE INDEX messages_by_tag       ON messages (tag, created_at) WHERE tag IS NOT NULL;
+CREATE INDEX messages_by_error     ON messages (error_code, created_at) WHERE error_code IS NOT NULL;
+CREATE INDEX messages_by_mcc       ON messages (mcc, created_at) WHERE mcc IS NOT NULL;
+CREATE INDEX messages_by_sent_by   ON messages (sent_by, created_at) WHERE sent_by IS NOT NULL;
 CREATE INDEX messages_open         ON messages (created_at) WHERE final = 0;
 CREATE INDEX messages_with_text    ON messages (created_at) WHERE message_body IS NOT NULL;
 
@@ -131,6 +161,61 @@ CREATE TABLE tallies (
     n    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Messages counted by what people ask for, kept as rows change: by the triggers below and by nothing
+-- else, so in the same transaction and exact. '' stands for none; took is -1 where it is not known.
+CREATE TABLE figures (
+    day     INTEGER NOT NULL,                              -- of created_at, since the Unix epoch, UTC
+    status  TEXT    NOT NULL,
+    country TEXT    NOT NULL,
+    tag     TEXT    NOT NULL,
+    mcc     TEXT    NOT NULL,
+    mnc     TEXT    NOT NULL,
+    error   TEXT    NOT NULL,
+    took    INTEGER NOT NULL,
+    n       INTEGER NOT NULL,
+    PRIMARY KEY (day, status, country, tag, mcc, mnc, error, took)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER figures_of_new AFTER INSERT ON messages BEGIN
+    INSERT INTO figures VALUES (
+        NEW.created_at / 86400000000, NEW.current_status, ifnull(NEW.country, ''),
+        ifnull(NEW.tag, ''), ifnull(NEW.mcc, ''), ifnull(NEW.mnc, ''),
+        ifnull(NEW.error_code, ''), ifnull(NEW.took, -1), 1
+    ) ON CONFLICT DO UPDATE SET n = n + 1;
+END;
+
+CREATE TRIGGER figures_of_deleted AFTER DELETE ON messages BEGIN
+    UPDATE figures SET n = n - 1 WHERE day = OLD.created_at / 86400000000 AND status = OLD.current_status
+        AND country = ifnull(OLD.country, '') AND tag = ifnull(OLD.tag, '') AND mcc = ifnull(OLD.mcc, '')
+        AND mnc = ifnull(OLD.mnc, '') AND error = ifnull(OLD.error_code, '')
+        AND took = ifnull(OLD.took, -1);
+    DELETE FROM figures WHERE n = 0 AND day = OLD.created_at / 86400000000 AND status = OLD.current_status
+        AND country = ifnull(OLD.country, '') AND tag = ifnull(OLD.tag, '') AND mcc = ifnull(OLD.mcc, '')
+        AND mnc = ifnull(OLD.mnc, '') AND error = ifnull(OLD.error_code, '')
+        AND took = ifnull(OLD.took, -1);
+END;
+
+CREATE TRIGGER figures_of_changed
+AFTER UPDATE OF current_status, country, tag, mcc, mnc, error_code, delivery_ms ON messages
+WHEN OLD.current_status <> NEW.current_status OR OLD.country IS NOT NEW.country
+    OR OLD.tag IS NOT NEW.tag OR OLD.mcc IS NOT NEW.mcc OR OLD.mnc IS NOT NEW.mnc
+    OR OLD.error_code IS NOT NEW.error_code OR OLD.delivery_ms IS NOT NEW.delivery_ms
+BEGIN
+    UPDATE figures SET n = n - 1 WHERE day = OLD.created_at / 86400000000 AND status = OLD.current_status
+        AND country = ifnull(OLD.country, '') AND tag = ifnull(OLD.tag, '') AND mcc = ifnull(OLD.mcc, '')
+        AND mnc = ifnull(OLD.mnc, '') AND error = ifnull(OLD.error_code, '')
+        AND took = ifnull(OLD.took, -1);
+    DELETE FROM figures WHERE n = 0 AND day = OLD.created_at / 86400000000 AND status = OLD.current_status
+        AND country = ifnull(OLD.country, '') AND tag = ifnull(OLD.tag, '') AND mcc = ifnull(OLD.mcc, '')
+        AND mnc = ifnull(OLD.mnc, '') AND error = ifnull(OLD.error_code, '')
+        AND took = ifnull(OLD.took, -1);
+    INSERT INTO figures VALUES (
+        NEW.created_at / 86400000000, NEW.current_status, ifnull(NEW.country, ''),
+        ifnull(NEW.tag, ''), ifnull(NEW.mcc, ''), ifnull(NEW.mnc, ''),
+        ifnull(NEW.error_code, ''), ifnull(NEW.took, -1), 1
+    ) ON CONFLICT DO UPDATE SET n = n + 1;
+END;
+
 CREATE TABLE sends_by_day (
     day INTEGER NOT NULL PRIMARY KEY,                      -- days since the Unix epoch, UTC
     n   INTEGER NOT NULL
@@ -141,4 +226,21 @@ CREATE TABLE sends_by_day (
 CREATE TABLE facts (
     name  TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Callbacks that were refused though they bore a signature and named a message: the last ones, for
+-- plivostatusctl doctor to find out why. Never a message, never an event (store/refusals.py).
+CREATE TABLE refused (
+    row          INTEGER PRIMARY KEY AUTOINCREMENT,
+    received_at  INTEGER NOT NULL,
+    reason       TEXT    NOT NULL,                         -- as in the log
+    message_uuid TEXT    NOT NULL,                         -- which nobody has proved
+    raw          BLOB    NOT NULL                          -- request line, headers, body; zeros once forgotten
+) STRICT;
+
+-- When each token last verified a callback, to the minute (store/token_uses.py).
+CREATE TABLE token_uses (
+    key   TEXT NOT NULL PRIMARY KEY,                       -- fingerprint of the token
+    v3_at INTEGER,
+    v2_at INTEGER
 ) STRICT, WITHOUT ROWID;

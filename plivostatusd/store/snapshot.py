@@ -2,7 +2,8 @@
 The copy of the store that is made before its schema changes, and found again for a downgrade.
 
 It lies beside the store, is its owner's alone, and has been checked whole and synced before it
-bears its name. `database` takes one before it migrates; without it nothing is migrated.
+bears its name. `database` takes one before it migrates; without it nothing is migrated. What a copy
+is made with serves `backup` as well.
 """
 
 from __future__ import annotations
@@ -47,8 +48,7 @@ def take(connection: sqlite3.Connection, path: Path, schema: int) -> Path:
     made = target.with_name(f"{target.name}.unfinished")
     try:
         _check_room(connection, path, schema)
-        _remove(made)
-        os.close(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        remove(made)
         _copy(connection, made, path)
         sync(made)
         made.rename(target)
@@ -59,7 +59,7 @@ def take(connection: sqlite3.Connection, path: Path, schema: int) -> Path:
         _refuse(path, schema, str(error), error)
     finally:
         with suppress(OSError):
-            _remove(made)
+            remove(made)
     return target
 
 
@@ -77,22 +77,37 @@ def fit_for(path: Path, schema: int) -> Path | None:
     return None
 
 
-def _check_room(connection: sqlite3.Connection, path: Path, schema: int) -> None:
+def room(connection: sqlite3.Connection, folder: Path) -> tuple[int, int]:
+    """Give what is free in *folder* and what a copy of the open store wants there, in bytes."""
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
-    status = os.statvfs(path.parent)
-    free, wanted = status.f_bavail * status.f_frsize, pages * page_bytes + SPARE_BYTES
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize, pages * page_bytes + SPARE_BYTES
+
+
+def copy(connection: sqlite3.Connection, made: Path) -> str:
+    """
+    Copy the open store to *made*, a new file of its owner's alone; what its check says comes back.
+
+    "ok" is good. In one go: a copy in steps begins anew whenever anybody writes. What is committed
+    meanwhile is not in it. Raises `sqlite3.Error` and `OSError`.
+    """
+    os.close(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    with closing(sqlite3.connect(made, isolation_level=None)) as target:
+        connection.backup(target)
+        target.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
+        (said,) = target.execute("PRAGMA integrity_check(1)").fetchone()
+    return str(said)
+
+
+def _check_room(connection: sqlite3.Connection, path: Path, schema: int) -> None:
+    free, wanted = room(connection, path.parent)
     if free < wanted:
         _refuse(path, schema, f"{wanted >> 20} MiB are needed, and {free >> 20} MiB are free")
 
 
 def _copy(connection: sqlite3.Connection, made: Path, path: Path) -> None:
-    """Copy in one go: a copy in steps begins anew whenever anybody writes."""
-    with closing(sqlite3.connect(made, isolation_level=None)) as copy:
-        connection.backup(copy)
-        copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
-        (said,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
-    if said != "ok":
+    if (said := copy(connection, made)) != "ok":
         raise StoreDamaged(
             f"The store is damaged, which its copy before the migration shows: {said}",
             command=f"systemctl stop plivostatusd; plivostatusd --restore {path} --salvage",
@@ -113,7 +128,8 @@ def _schema_of(file: Path) -> int:
     return int(_USER_VERSION.unpack(head)[0]) if len(head) == _USER_VERSION.size else _NO_SCHEMA
 
 
-def _remove(made: Path) -> None:
+def remove(made: Path) -> None:
+    """Remove a copy that is not wanted, and what SQLite may have left beside it."""
     for suffix in ("", "-journal", "-wal", "-shm"):
         Path(f"{made}{suffix}").unlink(missing_ok=True)
 

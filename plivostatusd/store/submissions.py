@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from plivostatusd.domain import statuses
+from plivostatusd.domain import phone, statuses
 from plivostatusd.domain.errors import KeyReused, LimitReached
 from plivostatusd.store import entries, folding
 from plivostatusd.store.entries import DAY_US
@@ -133,8 +133,8 @@ def record_intent(
     draft, now_us = intent.draft, submission.now_us
     row = transaction.insert(
         "INSERT INTO messages (id, ref, sender_number, recipient_number, message_body, tag,"
-        " options, sent_by, resend_of, current_status, created_at, updated_at, room)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?10, zeroblob(?11))",
+        " options, sent_by, resend_of, current_status, created_at, updated_at, room, country)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?10, zeroblob(?11), ?12)",
         (
             intent.id,
             intent.ref,
@@ -147,6 +147,7 @@ def record_intent(
             resend_of,
             now_us,
             folding.ROOM_BYTES,
+            phone.calling_code(draft.to),
         ),
     )
     transaction.execute(

@@ -31,7 +31,9 @@ from plivostatusd.domain.errors import (
 )
 from plivostatusd.domain.worker import Worker
 from plivostatusd.log import get_logger
-from plivostatusd.store.handle import Handle, unavailable
+from plivostatusd.store import database
+from plivostatusd.store.failure import is_of_one_job, left_nothing, unavailable
+from plivostatusd.store.handle import Handle
 from plivostatusd.store.transaction import Transaction
 
 log = get_logger()
@@ -44,15 +46,6 @@ JOBS_S_MAX: Final = 20.0
 Job = Callable[[Transaction], Any]
 Undo = Callable[[Transaction], object]
 Instead = Callable[[asyncio.Future[Any], StoreUnavailable], None]
-
-_ROW_ERRORS: Final = (
-    sqlite3.IntegrityError,
-    sqlite3.DataError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-)
-_PRIMARY_CODE: Final = 0xFF
-_WRITE_ERRORS: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE})
 
 
 @dataclass(slots=True)
@@ -197,6 +190,15 @@ class Writer:
             self._running = loop.create_task(self._run())
         return future
 
+    async def empty_log(self) -> bool:
+        """
+        Move the write-ahead log into the file and cut it to nothing; False while somebody reads it.
+
+        Raises `StoreUnavailable`.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._empty_log)
+
     async def changed(self) -> None:
         """Return after the next commit."""
         if self._changed is None:
@@ -309,6 +311,12 @@ class Writer:
         except Exception as error:
             raise self._failure(error) from error
 
+    def _empty_log(self) -> bool:
+        try:
+            return database.empty_log(self._handle.get())
+        except Exception as error:
+            raise self._failure(error) from error
+
     def _failure(self, error: Exception) -> StoreUnavailable:
         """Draw the consequences of *error*, and name it as a waiter hears of it."""
         self._handle.note(error)
@@ -328,7 +336,7 @@ class Writer:
             return self._attempt(batch)
         except Exception as error:  # noqa: BLE001 - every waiter hears of it
             failure = self._failure(error)
-            may_be_there = self._committing and not _left_nothing(error)
+            may_be_there = self._committing and not left_nothing(error)
             outcomes = [
                 _Outcome(error=self._named(error), is_unsure=may_be_there and bool(waiting.undo))
                 for waiting in batch
@@ -355,7 +363,7 @@ class Writer:
         try:
             result = self._transact(connection, batch, _run_job)
         except Exception as error:
-            if not _is_of_one_job(error):
+            if not is_of_one_job(error):
                 raise
             result = self._transact(connection, batch, _run_alone)
         self._handle.check_place()
@@ -416,15 +424,6 @@ def overwrite(_: Transaction) -> None:
     """
 
 
-def _left_nothing(error: Exception) -> bool:
-    """
-    Say whether a COMMIT that failed so has left no transaction behind.
-
-    When a write failed it is not all there, and what marks it as committed is written last.
-    """
-    return getattr(error, "sqlite_errorcode", None) in _WRITE_ERRORS
-
-
 def _write_a_page(connection: sqlite3.Connection) -> None:
     """
     Have this transaction write, though nothing may have been found to undo.
@@ -446,15 +445,6 @@ def _refuse_late(waiting: _Waiting, before_s: float) -> bool:
     hint = "Is the store locked (fuser -v), or its disk busy (iostat -x 1)?"
     waiting.fail(StoreUnavailable("The commit took too long", hint=hint))
     return True
-
-
-def _is_of_one_job(error: Exception) -> bool:
-    """Say whether a job's row, or its bug, is at fault: then only that job need fail."""
-    if not isinstance(error, sqlite3.Error) or isinstance(error, _ROW_ERRORS):
-        return True
-    # SQLITE_ERROR is SQL that cannot be run; a full disk, a lock and the like have their own codes.
-    code: int | None = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & _PRIMARY_CODE == sqlite3.SQLITE_ERROR
 
 
 def _do_nothing(_: Transaction) -> None:
@@ -481,7 +471,7 @@ def _run_alone(transaction: Transaction, job: Job) -> _Outcome:
     try:
         outcome = _run_job(transaction, job)
     except Exception as error:
-        if not _is_of_one_job(error):
+        if not is_of_one_job(error):
             raise
         outcome = _Outcome(error=error)
     if outcome.error is not None:

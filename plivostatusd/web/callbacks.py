@@ -18,6 +18,7 @@ from plivostatusd.web.exchange import Exchange, ExchangeServer
 if TYPE_CHECKING:
     import asyncio
 
+    from plivostatusd.flows.front_door import FrontDoor
     from plivostatusd.flows.ingest import Ingest
     from plivostatusd.store.receipts import Recorded
 
@@ -39,18 +40,24 @@ _WORDS: Final = {
 class CallbackServer(ExchangeServer):
     """Hands each callback to the ingest flow, and answers once its future is done."""
 
-    def __init__(self, ingest: Ingest, *, body_bytes_max: int) -> None:
+    def __init__(
+        self, ingest: Ingest, *, body_bytes_max: int, front_door: FrontDoor | None = None
+    ) -> None:
         super().__init__(body_bytes_max=body_bytes_max)
         self._ingest = ingest
+        self._front_door = front_door
 
     def handle(self, exchange: Exchange) -> None:
         """Route a whole request."""
         if exchange.path == "/health":
             _health(exchange)
             return
+        if self._is_probe(exchange):
+            return
         is_ours, ref = _route(exchange.path)
         if not is_ours:
             exchange.answer(404, _WORDS[404])
+            self._ingest.misdirected(_request_of(exchange))
         elif exchange.method not in _METHODS:
             exchange.answer(405, _WORDS[405], {"Allow": ", ".join(_METHODS)})
         else:
@@ -62,11 +69,21 @@ class CallbackServer(ExchangeServer):
             self._ingest.too_large(size)
         super().too_large(exchange, size)
 
+    def _is_probe(self, exchange: Exchange) -> bool:
+        """Answer our own probe as a callback would be answered; False for any other request."""
+        door = self._front_door
+        if door is None or not door.is_out:
+            return False
+        request = _request_of(exchange)
+        if not door.recognise(request):
+            return False
+        status = door.arrived(request)
+        exchange.answer(status, _WORDS.get(status, "ok\n"))
+        return True
+
     def _receive(self, exchange: Exchange, ref: str | None) -> None:
-        fields = exchange.fields
-        request = Signed(exchange.method, exchange.path, exchange.query, fields, exchange.body)
         try:
-            future = self._ingest.receive(request, ref)
+            future = self._ingest.receive(_request_of(exchange), ref)
         except Refusal as refusal:
             exchange.answer(refusal.http_status, _WORDS[refusal.http_status])
         except Exception:
@@ -74,6 +91,11 @@ class CallbackServer(ExchangeServer):
             exchange.answer(500, _WORDS[500])
         else:
             future.add_done_callback(lambda done: _answer(exchange, done))
+
+
+def _request_of(exchange: Exchange) -> Signed:
+    fields = exchange.fields
+    return Signed(exchange.method, exchange.path, exchange.query, fields, exchange.body)
 
 
 def _route(path: str) -> tuple[bool, str | None]:

@@ -1,6 +1,8 @@
 """
 `GET /events`: every event in commit order, by cursor, by long poll, or as an event stream.
 
+`since` is a place to begin where there is no cursor yet.
+
 A cursor names the store's generation and the event's number there, so that one from another store,
 or from behind retention, is answered 410 instead of with a gap that nobody sees.
 """
@@ -17,6 +19,7 @@ from tornado.iostream import StreamClosedError
 
 from plivostatusd.domain.errors import Refusal, StoreUnavailable
 from plivostatusd.web import shapes
+from plivostatusd.web.filters import instant
 from plivostatusd.web.handler import bad_query, count, seconds
 from plivostatusd.web.lasting import LastingHandler
 
@@ -28,6 +31,7 @@ _PAGE: Final = 100
 WAIT_S_MAX: Final = 60.0
 _CURSOR: Final = re.compile(r"([0-9a-f]{8})-(\d{1,18})", re.ASCII)
 _END: Final = "end"
+_NAMES: Final = ("after", "since", "limit", "wait")
 
 
 class CursorGone(Refusal):
@@ -39,17 +43,54 @@ class CursorGone(Refusal):
     hint = "Begin again without a cursor, or with after=end"
 
 
-class EventsHandler(LastingHandler):
+class CursorHandler(LastingHandler):
+    """What whoever goes along the events has in common: `_generation` is the store's."""
+
+    async def _enter(self) -> None:
+        self._generation = await self.services.reader.generation()
+
+    def _spelled(self, cursor: int) -> str:
+        return f"{self._generation}-{cursor}"
+
+    def _shaped(self, found: list[Record]) -> list[dict[str, Any]]:
+        return [shapes.happening(record, self._generation) for record in found]
+
+    async def _start(self, after: str | None, since_us: int | None = None) -> int:
+        oldest, newest = await self.services.reader.event_bounds()
+        if after is None and since_us is not None:
+            return await self.services.reader.first_event_since(since_us) - 1
+        if after is None:
+            return oldest - 1
+        if after == _END:
+            return newest
+        generation, number = _parts(after)
+        if generation != self._generation or not oldest - 1 <= int(number) <= newest:
+            raise CursorGone
+        return int(number)
+
+
+def _parts(cursor: str) -> tuple[str, str]:
+    """Take a cursor apart: the store's generation, and the event's number."""
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
+        bad_query("after", "expected a cursor of an earlier answer, or end")
+    return match[1], match[2]
+
+
+class EventsHandler(CursorHandler):
     """Follows the events."""
 
     async def get(self) -> None:
         """Give a page from the cursor on, or stream from there."""
-        query = self.query("after", "limit", "wait")
+        query = self.query(*_NAMES)
         limit = count(query, "limit", _PAGE, PAGE_MAX, least=0)
         wait_s = seconds(query, "wait", 0.0, WAIT_S_MAX)
+        since_us = instant(query, "since")
+        if query.get("after", _END) != _END:
+            _parts(query["after"])  # a client that sends nonsense hears so, resuming or not
         after = self.request.headers.get("Last-Event-ID") or query.get("after")
-        self._generation = await self.services.reader.generation()
-        cursor = await self._start(after)
+        await self._enter()
+        cursor = await self._start(after, since_us)
         if "text/event-stream" in self.request.headers.get("Accept", ""):
             with self.services.followers.one_more():
                 await self._stream(cursor)
@@ -59,25 +100,10 @@ class EventsHandler(LastingHandler):
         else:
             await self._page(cursor, limit, 0.0)
 
-    async def _start(self, after: str | None) -> int:
-        oldest, newest = await self.services.reader.event_bounds()
-        if after is None:
-            return oldest - 1
-        if after == _END:
-            return newest
-        match = _CURSOR.fullmatch(after)
-        if match is None:
-            bad_query("after", "expected a cursor of an earlier answer, or end")
-        cursor = int(match[2])
-        if match[1] != self._generation or not oldest - 1 <= cursor <= newest:
-            raise CursorGone
-        return cursor
-
     async def _page(self, cursor: int, limit: int, wait_s: float) -> None:
         found = await self._next(cursor, limit, wait_s) if limit else []
         last = found[-1]["cursor"] if found else cursor
-        shaped = [shapes.happening(record, self._generation) for record in found]
-        self.reply({"events": shaped, "next": f"{self._generation}-{last}"})
+        self.reply({"events": self._shaped(found), "next": self._spelled(last)})
 
     async def _next(self, cursor: int, limit: int, within_s: float) -> list[Record]:
         """Give what follows *cursor*; when nothing does, wait for it, *within_s* at most."""

@@ -16,7 +16,15 @@ from plivostatusd.domain.errors import BadSend, Refusal
 from plivostatusd.host.peer import peer_of
 from plivostatusd.log import get_logger
 from plivostatusd.web import access
-from plivostatusd.web.access import Asker, OperatorOnly, Rules
+from plivostatusd.web.access import (
+    Asker,
+    HostRefused,
+    OperatorOnly,
+    OriginRefused,
+    Rules,
+    TokenRefused,
+)
+from plivostatusd.web.failures import Failures, TooManyFailures
 from plivostatusd.web.followers import Followers
 from plivostatusd.web.problems import MEDIA_TYPE, of_refusal, problem
 from plivostatusd.web.server import announced_bytes
@@ -24,17 +32,25 @@ from plivostatusd.web.server import announced_bytes
 if TYPE_CHECKING:
     import asyncio
     from asyncio import Future
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
     from types import TracebackType
 
+    from plivostatusd.flows.backup import Backup
+    from plivostatusd.flows.evidence import Evidence
+    from plivostatusd.flows.forgetting import Forgetting
+    from plivostatusd.flows.front_door import FrontDoor
+    from plivostatusd.flows.importing import Importing
     from plivostatusd.flows.outbox import Outbox
     from plivostatusd.flows.rebuild import Rebuild
     from plivostatusd.flows.reconcile import Reconcile
+    from plivostatusd.flows.stats import Stats
+    from plivostatusd.flows.token_uses import TokenUses
     from plivostatusd.store.keep import Keep
     from plivostatusd.store.reader import Reader
     from plivostatusd.store.writer import Writer
     from plivostatusd.web.in_flight import InFlight
+    from plivostatusd.web.knows import Knows
     from plivostatusd.web.metrics import Metrics
 
 log = get_logger()
@@ -69,10 +85,18 @@ class Services:
     outbox: Outbox
     reconcile: Reconcile
     rebuild: Rebuild
+    stats: Stats
+    evidence: Evidence
+    backup: Backup
+    forgetting: Forgetting
+    importing: Importing
     reader: Reader
     writer: Writer
     keep: Keep
     metrics: Metrics
+    front_door: FrontDoor
+    token_uses: TokenUses
+    knows: Knows
     rules: Rules
     default_sender: str | None
     wait_s: float
@@ -81,6 +105,7 @@ class Services:
     now_us: Callable[[], int]
     stopping: asyncio.Event
     in_flight: InFlight
+    failures: Failures
     followers: Followers = field(default_factory=Followers)
     heartbeat_s: float = HEARTBEAT_S
 
@@ -127,9 +152,30 @@ class Handler(RequestHandler):
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")
 
-    def prepare(self) -> None:
-        """Let a request through, or raise the `Refusal` that it gets."""
+    def prepare(self) -> Awaitable[None] | None:
+        """Let a request through, or raise the `Refusal` that it gets: of a wrong token, late."""
         self.set_header("X-Request-Id", self.request_id)
+        try:
+            self.let_through()
+        except TokenRefused as refused:
+            return self._refuse_late(refused)
+        except (HostRefused, OriginRefused, OperatorOnly) as refused:
+            self.services.failures.count(refused)
+            raise
+        return None
+
+    async def _refuse_late(self, refused: TokenRefused) -> None:
+        failures = self.services.failures
+        try:
+            await failures.hold_back()
+        except TooManyFailures as too_many:
+            failures.count(too_many)
+            raise
+        failures.count(refused)
+        raise refused
+
+    def let_through(self) -> None:
+        """Judge who asks for what, by the request's head alone. Raises a `Refusal`."""
         headers = self.request.headers
         host = headers.get("Host", "")
         access.check_origin(headers.get("Origin"), headers.get("Sec-Fetch-Site"), host)
@@ -245,6 +291,7 @@ class Handler(RequestHandler):
             status=status_code,
             kind=document["type"],
             asker=self.asker.name,
+            address=None if self.asker.uid is not None else self.request.remote_ip,
         )
         self.reply(document, status_code, MEDIA_TYPE)
 
@@ -301,9 +348,9 @@ def bad_query(name: str, sentence: str) -> NoReturn:
 class Nowhere(Handler):
     """Every path that is not served."""
 
-    def prepare(self) -> None:
+    def let_through(self) -> None:
         """Let the guards speak first: whoever may not ask learns no paths."""
-        super().prepare()
+        super().let_through()
         raise _NoSuchPath
 
 

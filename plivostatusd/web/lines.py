@@ -24,18 +24,24 @@ MEDIA_TYPE: Final = "application/x-ndjson"
 class LinesHandler(LastingHandler):
     """Streams documents until there are no more, the client goes away, or the daemon stops."""
 
-    async def stream(self, documents: AsyncGenerator[Document, None]) -> None:
-        """Write each of *documents* as it comes; a refusal on the way is the last line."""
+    async def stream(self, documents: AsyncGenerator[Document | list[Document], None]) -> None:
+        """
+        Write each of *documents*, or several at once, as they come.
+
+        A refusal on the way is the last line.
+        """
         self.set_header("Content-Type", MEDIA_TYPE)
         with suppress(StreamClosedError):
             async with aclosing(documents):
                 try:
-                    while (document := await self._next(documents)) is not None:
-                        await self._write_line(document)
+                    while (found := await self._next(documents)) is not None:
+                        await self._write_lines(found if isinstance(found, list) else [found])
                 except Refusal as refusal:
-                    await self._write_line({"error": of_refusal(refusal)})
+                    await self._write_lines([{"error": of_refusal(refusal)}])
 
-    async def _next(self, documents: AsyncGenerator[Document, None]) -> Document | None:
+    async def _next(
+        self, documents: AsyncGenerator[Document | list[Document], None]
+    ) -> Document | list[Document] | None:
         following = asyncio.ensure_future(anext(documents, None))
         await asyncio.wait({following, self.over}, return_when=asyncio.FIRST_COMPLETED)
         if not following.done():
@@ -43,6 +49,7 @@ class LinesHandler(LastingHandler):
             await asyncio.wait([following])
         return None if following.cancelled() else following.result()
 
-    async def _write_line(self, document: Document) -> None:
-        self.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+    async def _write_lines(self, documents: list[Document]) -> None:
+        for document in documents:
+            self.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
         await self.flush()

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
-from plivostatusd.domain import phone, times
 from plivostatusd.store.reader import Filter
-from plivostatusd.web import shapes
+from plivostatusd.web import filters, shapes
 from plivostatusd.web.handler import Handler, NotFound, bad_query, count
 
 PAGE_MAX: Final = 1_000
 _PAGE: Final = 100
-_NAMES: Final = ("status", "to", "from", "tag", "since", "until", "final", "limit", "cursor")
+_NAMES: Final = (*filters.NAMES, "limit", "cursor")
 _CURSOR: Final = re.compile(r"(\d{1,18})\.(\d{1,18})", re.ASCII)
-_FINAL: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
 class OneMessage(Handler):
@@ -66,48 +65,8 @@ class MessagesHandler(Handler):
 
 
 def _filter(query: dict[str, str]) -> Filter:
-    return Filter(
-        status=query.get("status"),
-        to=_number(query, "to"),
-        sender=_number(query, "from"),
-        tag=query.get("tag"),
-        since_us=instant(query, "since"),
-        until_us=instant(query, "until"),
-        final=_truth(query, "final"),
-        limit=count(query, "limit", _PAGE, PAGE_MAX),
-        before=_key(query),
-    )
-
-
-def _number(query: dict[str, str], name: str) -> str | None:
-    """Read a number; in a query, too, a plus that was not escaped comes as a blank."""
-    if name not in query:
-        return None
-    number = phone.normalise_sender(query[name])
-    if number is None:
-        bad_query(name, "expected a number such as +14155552323")
-    return number
-
-
-def instant(query: dict[str, str], name: str) -> int | None:
-    """Read an instant; the plus of its offset may have come as a blank."""
-    if name not in query:
-        return None
-    text = query[name]
-    if "T" in text:
-        text = text.replace(" ", "+")
-    value = times.parse(text)
-    if value is None:
-        bad_query(name, "expected RFC 3339, such as 2026-11-23T09:00:00Z")
-    return value
-
-
-def _truth(query: dict[str, str], name: str) -> bool | None:
-    if name not in query:
-        return None
-    if query[name] not in _FINAL:
-        bad_query(name, "expected true or false")
-    return _FINAL[query[name]]
+    limit = count(query, "limit", _PAGE, PAGE_MAX)
+    return replace(filters.messages(query), limit=limit, before=_key(query))
 
 
 def _key(query: dict[str, str]) -> tuple[int, int] | None:

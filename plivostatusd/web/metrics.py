@@ -1,8 +1,9 @@
 """
 What is counted and measured, and its Prometheus text.
 
-Counters are bound once, so that counting on a callback's way costs a microsecond. Gauges that the
-store knows are set from its tallies when somebody scrapes: no scrape counts rows.
+Counting on a callback's way costs a microsecond. Every series whose labels are known beforehand is
+there from the start, at nought: increase() sees no first step in one that begins with 1. What is
+looked at when somebody scrapes is `standing`.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from prometheus_client import (
 )
 
 from plivostatusd import __version__
-from plivostatusd.domain.statuses import RANKS
+from plivostatusd.domain.statuses import OURS, RANKS
+from plivostatusd.flows.ingest import UNKNOWN_PATH
+from plivostatusd.flows.outbox.calls import OUTCOMES
 from plivostatusd.flows.reconcile.outcomes import RESULTS
-from plivostatusd.store.entries import STATES
+from plivostatusd.web.standing import StandingGauges, word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from plivostatusd.domain.callback import Report
     from plivostatusd.store.receipts import Recorded
@@ -36,14 +39,25 @@ if TYPE_CHECKING:
 _COMMIT_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 _SEND_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _DELIVERY_BUCKETS: Final = (1, 2, 5, 10, 30, 60, 300, 1_800, 7_200, 43_200, 259_200)
-_OTHER: Final = "other"
+_REASONS: Final = (
+    *("no_signature", "malformed_nonce", "mismatch", "too_weak", "replay", "unknown_ref"),
+    *(UNKNOWN_PATH, "unreadable", "too_large"),
+    *("queue_full", "store-unavailable", "store-damaged"),
+)
+"""Every word of `callbacks_refused_total{reason}`."""
 
 
-def _word(status: str | None) -> str:
-    """Name a status in a label: a fixed set of words, whatever Plivo may come to say."""
-    if status is None:
-        return "none"
-    return status if status in RANKS else _OTHER
+def _callbacks(registry: CollectorRegistry) -> Counter:
+    counter = Counter(
+        "plivostatusd_callbacks",
+        "Callbacks recorded as new events",
+        ["status", "trust"],
+        registry=registry,
+    )
+    for status in RANKS.keys() - OURS:
+        for trust in ("full", "url-only"):
+            counter.labels(status, trust)
+    return counter
 
 
 def _reload_gauge(registry: CollectorRegistry) -> Gauge:
@@ -56,15 +70,13 @@ def _reload_gauge(registry: CollectorRegistry) -> Gauge:
     return gauge
 
 
-def _reconciled(registry: CollectorRegistry) -> Counter:
-    counter = Counter(
-        "plivostatusd_reconciled",
-        "Answers of Plivo's API about messages",
-        ["result"],
-        registry=registry,
-    )
-    for result in RESULTS:
-        counter.labels(result)
+def _counter(
+    registry: CollectorRegistry, name: str, about: str, label: str, words: Iterable[str]
+) -> Counter:
+    """Make a counter by one label, at nought for each of *words*."""
+    counter = Counter(f"plivostatusd_{name}", about, [label], registry=registry)
+    for each in words:
+        counter.labels(each)
     return counter
 
 
@@ -111,17 +123,12 @@ class Metrics:
         registry = CollectorRegistry()
         self.registry = registry
         name = "plivostatusd_{}".format
-        self._callbacks = Counter(
-            name("callbacks"),
-            "Callbacks recorded as new events",
-            ["status", "trust"],
-            registry=registry,
-        )
+        self._callbacks = _callbacks(registry)
         self._repeated = Counter(
             name("callbacks_repeated"), "Exact repeats, answered 200", registry=registry
         )
-        self._refused = Counter(
-            name("callbacks_refused"), "Callbacks not answered 200", ["reason"], registry=registry
+        self._refused = _counter(
+            registry, "callbacks_refused", "Callbacks not answered 200", "reason", _REASONS
         )
         self._commit = Histogram(
             name("callback_commit_seconds"),
@@ -129,7 +136,7 @@ class Metrics:
             buckets=_COMMIT_BUCKETS,
             registry=registry,
         )
-        self._sends = Counter(name("sends"), "Calls to Plivo", ["outcome"], registry=registry)
+        self._sends = _counter(registry, "sends", "Calls to Plivo", "outcome", OUTCOMES)
         self._send_seconds = Histogram(
             name("send_seconds"),
             "How long calls to Plivo took",
@@ -144,30 +151,22 @@ class Metrics:
         )
         self._last_callback = Gauge(
             name("last_callback_timestamp_seconds"),
-            "When the last callback was recorded",
+            "When the last callback was recorded; nought while there was none",
             registry=registry,
         )
-        self._messages = Gauge(
-            name("messages"), "Messages by status", ["status"], registry=registry
+        self._reconciled = _counter(
+            registry, "reconciled", "Answers of Plivo's API about messages", "result", RESULTS
         )
-        self._outbox = Gauge(
-            name("outbox_messages"), "Sends that are not settled", ["state"], registry=registry
-        )
-        for state in STATES:
-            self._outbox.labels(state)
-        self._oldest = Gauge(
-            name("oldest_open_message_seconds"),
-            "Age of the oldest message that is not final",
-            registry=registry,
-        )
-        self._spooled = Gauge(
-            name("spool_records"),
-            "Callbacks that are in the spool alone",
-            registry=registry,
-        )
-        self._reconciled = _reconciled(registry)
         self._open, self._cut = _connection_metrics(registry)
         self._reload = _reload_gauge(registry)
+        self.last_reload_was_good = True
+        self._probe: Gauge | None = None
+        self._certificate: Gauge | None = None
+        self.standing = StandingGauges(registry)
+        started = Gauge(
+            name("start_timestamp_seconds"), "When this process began", registry=registry
+        )
+        started.set_to_current_time()
         Info(name("build"), "Versions of what runs", registry=registry).info(_versions())
         self._transport = Info(
             name("transport"), "The event loop, and what reads HTTP", registry=registry
@@ -180,10 +179,14 @@ class Metrics:
     def callback_recorded(self, recorded: Recorded, report: Report, trust: str) -> None:
         """Count a new event; the one that brings the delivery tells how long that took."""
         del recorded
-        self._callbacks.labels(_word(report.status), trust).inc()
+        self._callbacks.labels(word(report.status), trust).inc()
         self._last_callback.set_to_current_time()
         if report.status == "delivered" and report.sent_us and report.delivered_us:
             self._delivery.observe(max(0, report.delivered_us - report.sent_us) / 1_000_000)
+
+    def last_callback_was(self, at_us: int) -> None:
+        """Take over from the store when the last callback came before this process."""
+        self._last_callback.set(at_us / 1_000_000)
 
     def callback_repeated(self) -> None:
         """Count a repeat."""
@@ -216,6 +219,7 @@ class Metrics:
 
     def reload_ended(self, *, successful: bool) -> None:
         """Say how the last reload ended."""
+        self.last_reload_was_good = successful
         self._reload.set(successful)
 
     def so_far(self) -> SoFar:
@@ -223,18 +227,28 @@ class Metrics:
         (last,) = next(iter(self._last_callback.collect())).samples
         return SoFar(_total(self._callbacks), _total(self._sends), last.value)
 
-    def text(self, tallies: dict[str, int], oldest_open_s: float, spooled: int) -> bytes:
-        """Spell everything for a scrape, with what the store knows."""
-        counts = dict.fromkeys((*RANKS, _OTHER), 0)
-        for tally, count in tallies.items():
-            if tally.startswith("outbox."):
-                self._outbox.labels(tally.removeprefix("outbox.")).set(count)
-            else:
-                counts[_word(tally)] += count
-        for status, count in counts.items():
-            self._messages.labels(status).set(count)
-        self._oldest.set(oldest_open_s)
-        self._spooled.set(spooled)
+    def probe_ended(self, *, successful: bool) -> None:
+        """Say how the last probe of the front door ended; before the first there is no series."""
+        if self._probe is None:
+            self._probe = Gauge(
+                "plivostatusd_probe_successful",
+                "Whether the last signed probe by public_url came back in",
+                registry=self.registry,
+            )
+        self._probe.set(successful)
+
+    def certificate_seen(self, expires_s: float) -> None:
+        """Say when the front door's certificate expires; without TLS there is no series."""
+        if self._certificate is None:
+            self._certificate = Gauge(
+                "plivostatusd_certificate_expiry_timestamp_seconds",
+                "When the certificate that the last probe by public_url was shown expires",
+                registry=self.registry,
+            )
+        self._certificate.set(expires_s)
+
+    def text(self) -> bytes:
+        """Spell everything for a scrape."""
         return generate_latest(self.registry)
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+
 from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.host.filesystem import free_bytes
-from plivostatusd.store.entries import STATES
 from plivostatusd.store.transaction import Transaction
 from plivostatusd.web.handler import Handler
-from plivostatusd.web.messages import instant
-
-_DELIVERED = ("delivered", "read")
-_UNDELIVERED = ("undelivered", "failed", "rejected")
+from plivostatusd.web.standing import Counted, Standing
 
 
 class HealthHandler(Handler):
@@ -34,16 +33,20 @@ class ReadyHandler(Handler):
 
     async def get(self) -> None:
         """Check, and answer 200 or 503."""
-        checks = {
+        checks = await self.checks()
+        lines = [f"{name}: {fault or 'ok'}\n" for name, fault in checks.items()]
+        self.set_status(503 if any(checks.values()) else 200)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish("".join(lines))
+
+    async def checks(self) -> dict[str, str | None]:
+        """Say of each check what is wrong; None where nothing is."""
+        return {
             "store writable": await self._store(),
             "spool empty": self._spool(),
             "outbox moving": self.services.outbox.why_waiting,
             "disk free": self._disk(),
         }
-        lines = [f"{name}: {fault or 'ok'}\n" for name, fault in checks.items()]
-        self.set_status(503 if any(checks.values()) else 200)
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish("".join(lines))
 
     async def _store(self) -> str | None:
         writer = self.services.writer
@@ -83,46 +86,49 @@ def _mib(size: int) -> str:
 
 
 class MetricsHandler(Handler):
-    """Prometheus text."""
+    """Prometheus text. It is there without a store, too: that is when rules have to see it."""
 
     async def get(self) -> None:
         """Spell every metric."""
         services = self.services
-        tallies = await services.reader.tallies()
-        oldest_us = await services.reader.oldest_open_us()
-        age_s = 0.0 if oldest_us is None else (services.now_us() - oldest_us) / 1_000_000
-        self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-        self.finish(services.metrics.text(tallies, max(0.0, age_s), services.keep.records))
-
-
-class StatsHandler(Handler):
-    """Counts for people."""
-
-    async def get(self) -> None:
-        """Count messages by status, all of them or those of a span of time."""
-        query = self.query("since", "until")
-        since_us, until_us = instant(query, "since"), instant(query, "until")
-        tallies = await self.services.reader.tallies()
-        outbox = {state: tallies.pop(f"outbox.{state}", 0) for state in STATES}
-        if query:
-            tallies = await self.services.reader.counts_between(since_us, until_us)
-        counts = {status: n for status, n in sorted(tallies.items()) if n}
-        delivered = sum(counts.get(status, 0) for status in _DELIVERED)
-        ended = delivered + sum(counts.get(status, 0) for status in _UNDELIVERED)
-        still_open = ("pending", "unknown", "queued", "sent")
-        self.reply(
-            {
-                "messages": counts,
-                "total": sum(counts.values()),
-                "open": sum(counts.get(status, 0) for status in still_open),
-                "delivery_ratio": round(delivered / ended, 4) if ended else None,
-                "outbox": {
-                    **outbox,
-                    "held": self.services.outbox.held,
-                    "paused": self.services.outbox.paused,
-                },
-            }
+        services.metrics.standing.show(
+            Standing(
+                counted=await self._counted(),
+                spooled=services.keep.records,
+                is_writable=not services.writer.failing,
+                is_held=services.outbox.held,
+                is_paused=services.outbox.paused is not None,
+                free_bytes=_free_bytes(services.store_path),
+                free_bytes_min=services.free_bytes_min,
+                file_bytes=_file_bytes(services.store_path),
+            )
         )
+        self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        self.finish(services.metrics.text())
+
+    async def _counted(self) -> Counted | None:
+        reader = self.services.reader
+        try:
+            tallies, oldest_us = await reader.tallies(), await reader.oldest_open_us()
+        except StoreUnavailable:
+            return None  # whoever writes has said so
+        age_us = 0 if oldest_us is None else self.services.now_us() - oldest_us
+        return Counted(tallies=tallies, oldest_open_s=max(0, age_us) / 1_000_000)
+
+
+def _free_bytes(store: Path) -> int | None:
+    try:
+        return free_bytes(store.parent)
+    except OSError:
+        return None
+
+
+def _file_bytes(store: Path) -> dict[str, int]:
+    found = {}
+    for name, file in (("store", store), ("wal", Path(f"{store}-wal"))):
+        with suppress(OSError):
+            found[name] = file.stat().st_size
+    return found
 
 
 class HoldHandler(Handler):

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
     from plivostatusd.store.rebuilding import Difference
 
-_YES: Final = (True, "true")
-_NO: Final = (False, "false")
+_WORDS: Final = {"true": True, "false": False}
 
 
 class RebuildHandler(LinesHandler):
@@ -22,15 +21,21 @@ class RebuildHandler(LinesHandler):
     is_for_operators = True
 
     async def post(self) -> None:
-        """Say what differs; the last line counts. `write` makes the rows right."""
+        """
+        Say what differs; the last line counts. `write` makes the rows right.
+
+        With `progress` there are lines in between that say how many were compared so far.
+        """
         fields = dict(self.fields())
-        write = fields.pop("write", False)
-        if write not in _YES + _NO:
-            raise BadDemand((("write", "expected true or false"),))
-        await self.stream(self._differences(ids_of(fields), writes=write in _YES))
+        said = {name: _truth(fields.pop(name, False)) for name in ("write", "progress")}
+        wrong = [name for name, value in said.items() if value is None]
+        if wrong:
+            raise BadDemand(tuple((name, "expected true or false") for name in wrong))
+        writes, tells = map(bool, said.values())
+        await self.stream(self._differences(ids_of(fields), writes=writes, tells=tells))
 
     async def _differences(
-        self, ids: list[str], *, writes: bool
+        self, ids: list[str], *, writes: bool, tells: bool
     ) -> AsyncGenerator[dict[str, Any], None]:
         compared, different = 0, set[str]()
         by = self.asker.name
@@ -42,12 +47,19 @@ class RebuildHandler(LinesHandler):
             for each in stretch.differences:
                 different.add(each.message_id)
                 yield _shape(each)
+            if tells and stretch.compared:
+                yield {"compared": compared}
         yield {
             "done": True,
             "compared": compared,
             "different": len(different),
             "written": len(different) if writes else 0,
         }
+
+
+def _truth(value: object) -> bool | None:
+    """Read a truth value, of JSON or a form; a number is none, though 0 equals False."""
+    return value if isinstance(value, bool) else _WORDS.get(str(value))
 
 
 def _shape(difference: Difference) -> dict[str, Any]:

@@ -43,14 +43,27 @@ def message(
         "amount": record["amount"],
         "mcc": record["mcc"],
         "mnc": record["mnc"],
+        "delivery_seconds": _seconds(record["delivery_ms"]),
         "sent_by": record["sent_by"],
         "resend_of": record["resend_of"],
         "created_at": instant(record["created_at"]),
         "updated_at": instant(record["updated_at"]),
     }
     if events is not None:
+        # Of a plain row what was kept when the send was settled; else what the outbox knows, too.
+        shaped["attempts"] = record.get("attempts", record["calls"])
+        shaped["called_at"] = instant(record.get("last_call_at", record["called_at"]))
+        shaped["error_explained"] = _explained(record["error_code"], record["current_status"])
         shaped["events"] = [event(row) for row in events]
     return shaped
+
+
+def _seconds(value_ms: int | None) -> float | None:
+    return None if value_ms is None else value_ms / 1_000
+
+
+def _explained(code: str | None, status: str) -> dict[str, Any] | None:
+    return None if code is None else error_codes.explained(code, status)
 
 
 def event(record: Record) -> dict[str, Any]:
@@ -64,11 +77,13 @@ def event(record: Record) -> dict[str, Any]:
         "source": record["source"],
         "error_code": statuses.known_error(record["error_code"]),
     }
+    if shaped["error_code"] is not None:
+        shaped["error"] = error_codes.meaning(shaped["error_code"])
     for name in ("reason", "aside"):
         if record[name] is not None:
             shaped[name] = record[name]
-    if record["source"] == "operator":
-        shaped["by"] = record["verified_by"]
+    if record["verified_by"] is not None:
+        shaped["by" if record["source"] == "operator" else "verified_by"] = record["verified_by"]
     return shaped
 
 
@@ -80,6 +95,10 @@ def happening(record: Record, generation: str) -> dict[str, Any]:
         "message_uuid": record["message_uuid"],
         "tag": record["tag"],
         "to": record["recipient_number"],
+        "from": record["sender_number"],
+        "sent_by": record["sent_by"],
+        "mcc": record["mcc"],
+        "mnc": record["mnc"],
         "event": event(record),
         "status": record["status_after"],
     }

@@ -103,7 +103,7 @@ class Nginx:
         self.port = self.port or _free_port()
         self._write()
         done = subprocess.run(
-            [*self._command(), "-t"], capture_output=True, text=True, check=False, timeout=30
+            [*self.command, "-t"], capture_output=True, text=True, check=False, timeout=30
         )
         return f"{done.stdout}{done.stderr}"
 
@@ -114,7 +114,7 @@ class Nginx:
             self._write()
             # A group of its own, so that workers can be ended too, should the master be stuck.
             self._process = subprocess.Popen(
-                self._command(),
+                self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -167,7 +167,9 @@ class Nginx:
         user = "user root;" if os.geteuid() == 0 else ""
         (self.folder / "nginx.conf").write_text(_MAIN.format(folder=self.folder, user=user))
 
-    def _command(self) -> list[str]:
+    @property
+    def command(self) -> list[str]:
+        """How this Nginx is called."""
         program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
         assert program is not None, "nginx is not installed; `make test` does that"
         main_log = str(self.folder / "main.log")

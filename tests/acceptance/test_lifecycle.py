@@ -39,6 +39,21 @@ async def test_restart_between(tmp_path: Path) -> None:
         assert ("delivered", name) == (event["status"], event["message_id"])
 
 
+async def test_the_last_callback_is_remembered(tmp_path: Path) -> None:
+    """A restart is no silence: the metric of the last callback says the same after it."""
+    metric = "plivostatusd_last_callback_timestamp_seconds"
+    async with running(tmp_path) as (daemon, _):
+        await daemon.deliver(daemon.callback("delivered", str(uuid4())))
+        told = []
+        for _ in range(2):
+            lines = (await daemon.api("GET", "/metrics")).text.splitlines()
+            (line,) = (each for each in lines if each.startswith(f"{metric} "))
+            told.append(float(line.split()[1]))
+            await daemon.stop()
+            await daemon.start()
+        assert 0 <= told[0] - told[1] < 1
+
+
 async def test_stories_over_a_restart(tmp_path: Path) -> None:
     """Messages that are under way when the daemon restarts end as if it had not."""
     async with running(tmp_path, speed=40) as (daemon, simulator):

@@ -25,8 +25,10 @@ BELOW = {
     "__main__": {"domain", "config", "log", "host", "daemon"},
     # What `systemctl reload` runs.
     "reload": {"domain", "host"},
-    # The operator's tool stands beside the house, and so does Plivo played on loopback.
+    # The operator's tool stands beside the house, with the monitoring plug-in on its shoulders,
+    # and so does Plivo played on loopback.
     "ctl": {"domain", "config"},
+    "check": {"ctl"},
     "simulator": set(),
     # `make demo` starts both as programs and imports neither.
     "demo": set(),

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from deb import completion
+from deb.manual import arguments, command_parser
+from plivostatusd.ctl.commands import SUMMARIES
 
 CTL = "plivostatusctl"
+CHECK = "check_plivostatus"
 
 
-@pytest.fixture(params=["plivostatusd", CTL])
+@pytest.fixture(params=completion.PROGRAMS)
 def program(request: pytest.FixtureRequest) -> str:
     """Return each program in turn."""
     return str(request.param)
@@ -41,7 +44,24 @@ def offered(tmp_path: Path, *words: str) -> list[str]:
 
 def test_commands(tmp_path: Path) -> None:
     """The first word of plivostatusctl is one of its commands."""
-    assert offered(tmp_path, CTL, "re") == ["release", "reconcile", "rebuild"]
+    assert offered(tmp_path, CTL, "re") == ["release", "reconcile", "rebuild", "replay"]
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_every_command(tmp_path: Path, name: str) -> None:
+    """Each command is offered, and behind it every option that its parser takes."""
+    assert name in offered(tmp_path, CTL, name[:1])
+    parser, _ = command_parser(name)
+    long = {flag for action in arguments(parser) for flag in action.option_strings}
+    assert {flag for flag in long if flag.startswith("--")} <= {
+        *offered(tmp_path, CTL, name, "--"),
+    }
+
+
+def test_values(tmp_path: Path) -> None:
+    """Where an option takes one of a few words, these are offered."""
+    assert offered(tmp_path, CTL, "stats", "--per", "c") == ["country", "carrier"]
+    assert offered(tmp_path, CHECK, "--check", "un") == ["unknown-sends"]
 
 
 def test_options_of_a_command(tmp_path: Path) -> None:
@@ -61,6 +81,9 @@ def test_files(tmp_path: Path) -> None:
     """Where an option wants a file, files are offered."""
     (tmp_path / "backup.db").touch()
     assert offered(tmp_path, "plivostatusd", "--restore", "back") == ["backup.db"]
+    assert offered(tmp_path, CTL, "backup", "back") == ["backup.db"]
+    assert offered(tmp_path, CTL, "replay", "--cursor-file", "back") == ["backup.db"]
+    assert offered(tmp_path, CHECK, "--textfile", "back") == ["backup.db"]
 
 
 @pytest.mark.parametrize("shell", completion.SHELLS)

@@ -17,6 +17,7 @@ import pytest
 from deb.vendor import is_kept
 from plivostatusd import __version__
 from plivostatusd.config import example
+from tests.meta.documents import DOCS, links
 from tests.package.built import ROOT, Package, build, native_architecture
 
 pytestmark = [
@@ -36,22 +37,34 @@ FILES = {
     "etc/nginx/sites-available/plivostatusd": 0o644,
     "usr/bin/plivostatusctl": 0o755,
     "usr/sbin/plivostatusd": 0o755,
+    "usr/lib/nagios/plugins/check_plivostatus": 0o755,
     "usr/lib/plivostatusd/plivostatusd/__main__.py": 0o644,
     f"{VENDOR}/plivo/__init__.py": 0o644,
     "usr/lib/systemd/system/plivostatusd.service": 0o644,
     "usr/lib/sysusers.d/plivostatusd.conf": 0o644,
+    "usr/share/bash-completion/completions/check_plivostatus": 0o644,
     "usr/share/bash-completion/completions/plivostatusctl": 0o644,
     "usr/share/bash-completion/completions/plivostatusd": 0o644,
     "usr/share/doc/plivostatusd/README.Debian": 0o644,
     "usr/share/doc/plivostatusd/changelog.gz": 0o644,
     "usr/share/doc/plivostatusd/copyright": 0o644,
+    "usr/share/doc/plivostatusd/README.md": 0o644,
+    "usr/share/doc/plivostatusd/docs/install.md": 0o644,
+    "usr/share/doc/plivostatusd/docs/troubleshooting.md": 0o644,
     "usr/share/doc/plivostatusd/examples/encrypted-credentials.conf": 0o644,
     "usr/share/doc/plivostatusd/examples/nginx/plivostatusd.conf": 0o644,
     "usr/share/doc/plivostatusd/examples/plivostatusd.conf.example": 0o644,
+    "usr/share/doc/plivostatusd/examples/plivostatusd-textfile.service": 0o644,
+    "usr/share/doc/plivostatusd/examples/plivostatusd-textfile.timer": 0o644,
+    "usr/share/man/man1/check_plivostatus.1.gz": 0o644,
     "usr/share/man/man1/plivostatusctl.1.gz": 0o644,
     "usr/share/man/man5/plivostatusd.conf.5.gz": 0o644,
+    "usr/share/man/man7/plivostatusd-webhook.7.gz": 0o644,
     "usr/share/man/man8/plivostatusd.8.gz": 0o644,
+    "usr/share/plivostatusd/prometheus/plivostatusd-dashboard.json": 0o644,
+    "usr/share/plivostatusd/prometheus/plivostatusd.rules.yml": 0o644,
     "usr/share/python3/runtime.d/plivostatusd.rtupdate": 0o755,
+    "usr/share/zsh/vendor-completions/_check_plivostatus": 0o644,
     "usr/share/zsh/vendor-completions/_plivostatusctl": 0o644,
     "usr/share/zsh/vendor-completions/_plivostatusd": 0o644,
 }
@@ -298,6 +311,16 @@ def test_every_file_is_somebodys(native: Package) -> None:
     names = [name for name in names if native.members[name].isfile()]
     assert names
     assert [] == [name for name in names if not any(fnmatch(name, each) for each in patterns)]
+
+
+def test_documents_lead_somewhere(native: Package) -> None:
+    """Every document of the project's docs/ is installed, and so is what each links to."""
+    folder = native.root / "usr/share/doc/plivostatusd"
+    installed = {path.name for path in (folder / "docs").iterdir()}
+    assert {path.name for path in DOCS.iterdir()} == installed
+    for path in (folder / "docs").iterdir():
+        for file, _ in links(path):
+            assert (path.parent / file).exists(), f"{path.name}: {file}"
 
 
 def test_nothing_superfluous(package: Package) -> None:

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import re
 import subprocess
+from itertools import product
+from typing import get_args
 
 import pytest
 
 from deb import manual
 from plivostatusd import __main__ as daemon
+from plivostatusd.check import verdict
+from plivostatusd.check.measures import MEASURES
 from plivostatusd.config import SETTINGS
 from plivostatusd.ctl import options as ctl
 from plivostatusd.ctl.commands import SUMMARIES
+from plivostatusd.ctl.errors import DONE, FAILED, INTERRUPTED, TRY_AGAIN, UNAVAILABLE, USAGE
+from plivostatusd.domain.statuses import Trust
 from tests.package.built import ROOT
 
-PAGES = ("plivostatusctl.1", "plivostatusd.conf.5", "plivostatusd.8")
+PAGES = (
+    "check_plivostatus.1",
+    "plivostatusctl.1",
+    "plivostatusd.conf.5",
+    "plivostatusd-webhook.7",
+    "plivostatusd.8",
+)
 
 
 def shown(name: str) -> str:
@@ -59,26 +71,72 @@ def test_every_setting() -> None:
         assert not row.default or f"Default: {row.default}." in text, row.name
 
 
-@pytest.mark.parametrize("name", ["plivostatusd.8", "plivostatusctl.1"])
+@pytest.mark.parametrize("name", ["plivostatusd.8", "plivostatusctl.1", "check_plivostatus.1"])
 def test_every_option(name: str) -> None:
     """Each page of a program has every option of it, with its explanation."""
-    parser = daemon.parser() if name == "plivostatusd.8" else ctl.common_parser(version="")
     text = shown(name)
-    for action in manual.arguments(parser):
-        assert re.search(rf"^ +{re.escape(action.option_strings[-1])}\b", text, re.MULTILINE)
+    for action in manual.arguments(manual.parser_of(name)):
+        spelled = re.escape(", ".join(action.option_strings))
+        assert re.search(rf"^ +{spelled}\b", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_every_command(name: str) -> None:
-    """plivostatusctl(1) has each command under a heading, with every option of its own."""
+    """plivostatusctl(1) has each command, every option of its own, and an example of it."""
     text = shown("plivostatusctl.1")
     said = re.search(rf"^   {name}\b.*\n((?:(?:    .*)?\n)+)", text, re.MULTILINE)
     assert said, name
+    examples = text.partition("\nEXAMPLES\n")[2]
+    assert re.search(rf"plivostatusctl {name}\b", examples), "there is no example of it"
     parser, _ = manual.command_parser(name)
     common = {*ctl.common_parser(version="")._option_string_actions}
     for action in manual.arguments(parser):
         if action.option_strings and action.option_strings[-1] not in common:
             assert re.search(rf"^ {{7}}.*{action.option_strings[-1]}\b", said[1], re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("name", "statuses"),
+    [
+        (
+            "plivostatusd.8",
+            (
+                *(daemon.OK, daemon.USAGE, daemon.UNAVAILABLE),
+                *(daemon.SOFTWARE, daemon.CONFIGURATION),
+            ),
+        ),
+        (
+            "plivostatusctl.1",
+            (DONE, FAILED, USAGE, UNAVAILABLE, TRY_AGAIN, INTERRUPTED),
+        ),
+        (
+            "check_plivostatus.1",
+            (verdict.OK, verdict.WARNING, verdict.CRITICAL, verdict.UNKNOWN),
+        ),
+    ],
+)
+def test_every_exit_status(name: str, statuses: tuple[int, ...]) -> None:
+    """Each page of a program says what each exit status of it means."""
+    text = shown(name).partition("\nEXIT STATUS\n")[2]
+    for status in statuses:
+        assert re.search(rf"^ {{7}}{status}\n {{11}}\w", text, re.MULTILINE), status
+
+
+def test_trust_and_headers() -> None:
+    """plivostatusd-webhook(7) explains each grade of trust and each header of a signature."""
+    text = shown("plivostatusd-webhook.7")
+    for trust in get_args(Trust):
+        assert re.search(rf"^ {{7}}{trust}\n {{11}}\w", text, re.MULTILINE), trust
+    for family, whose in product(("V2", "V3"), ("", "Ma-")):
+        assert f"X-Plivo-Signature-{whose}{family} " in text
+        assert f"X-Plivo-Signature-{family}-Nonce" in text
+
+
+def test_every_check() -> None:
+    """check_plivostatus(1) explains whatever --check takes."""
+    text = shown("check_plivostatus.1")
+    for name in MEASURES:
+        assert re.search(rf"^ {{7}}{name}\n {{11}}\w", text, re.MULTILINE), name
 
 
 def test_escapes() -> None:

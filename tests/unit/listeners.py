@@ -25,11 +25,19 @@ from plivostatusd.config.address import Address
 from plivostatusd.domain.secret import Secret
 from plivostatusd.domain.signature import Key, Verifier
 from plivostatusd.domain.statuses import Trust
+from plivostatusd.flows.backup import Backup
+from plivostatusd.flows.evidence import Evidence
+from plivostatusd.flows.forgetting import Forgetting
+from plivostatusd.flows.front_door import FrontDoor
+from plivostatusd.flows.front_door import Terms as FrontDoorTerms
+from plivostatusd.flows.importing import Importing
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.flows.outbox import Outbox, Terms
 from plivostatusd.flows.rebuild import Rebuild
 from plivostatusd.flows.reconcile import Reconcile
 from plivostatusd.flows.reconcile import Terms as ReconcileTerms
+from plivostatusd.flows.refusals import Refusals
+from plivostatusd.flows.stats import Stats
 from plivostatusd.host.clock import Clock
 from plivostatusd.host.sockets import listen
 from plivostatusd.plivo.api import ApiOptions, PlivoApi
@@ -47,8 +55,10 @@ from plivostatusd.web.api import application
 from plivostatusd.web.callbacks import CallbackServer
 from plivostatusd.web.connections import Bounds
 from plivostatusd.web.entrance import Entrance
+from plivostatusd.web.failures import Failures
 from plivostatusd.web.handler import Services
 from plivostatusd.web.in_flight import InFlight
+from plivostatusd.web.knows import Knows
 from plivostatusd.web.metrics import Metrics
 from tests.wire import Answer, ask
 
@@ -80,8 +90,12 @@ class Listeners:
             self.metrics,
             queue_max=100,
             now_us=now_us,
+            refused=Refusals(writer, now_us=now_us).take,
         )
-        self.callbacks = CallbackServer(self.ingest, body_bytes_max=16_384)
+        self.front_door = FrontDoor(front_door_terms(self.ingest.verifier), self.metrics)
+        self.callbacks = CallbackServer(
+            self.ingest, body_bytes_max=16_384, front_door=self.front_door
+        )
         self.simulator: Simulator
         self.services: Services
         self.public_port = 0
@@ -126,21 +140,39 @@ class Listeners:
         stack.callback(self.services.stopping.set)
 
     def _services(self, outbox: Outbox) -> Services:
+        stopping = asyncio.Event()
         return Services(
             outbox=outbox,
             reconcile=self.reconcile,
             rebuild=Rebuild(self.store_path, self.writer, now_us=now_us),
+            evidence=Evidence(
+                self.reader, lambda: self.ingest.verifier, self.reconcile.look, now_us=now_us
+            ),
+            forgetting=Forgetting(self.store_path, self.writer, self.keep, now_us=now_us),
+            importing=Importing(self.writer, 259_200.0, now_us=now_us),
+            stats=Stats(self.store_path, condemn=self.writer.condemn),
+            backup=Backup(self.store_path, self.writer),
             reader=self.reader,
             writer=self.writer,
             keep=self.keep,
             metrics=self.metrics,
+            front_door=self.front_door,
+            token_uses=self.ingest.token_uses,
+            knows=Knows(
+                config_path=self.folder / "plivostatusd.conf",
+                public_urls=(PUBLIC,),
+                listens=(f"127.0.0.1:{self.public_port}",),
+                minimum_trust="url-only",
+                keys=self.ingest.verifier.keys,
+            ),
             rules=Rules(HOSTS, {}),
             default_sender=SENDER,
             wait_s=10.0,
             store_path=self.store_path,
             free_bytes_min=1,
             now_us=now_us,
-            stopping=asyncio.Event(),
+            stopping=stopping,
+            failures=Failures(self.metrics.registry, stopping, wait_s=0.01),
             in_flight=InFlight(),
         )
 
@@ -197,6 +229,13 @@ class Listeners:
         finally:
             connection.rollback()
             connection.close()
+
+
+def front_door_terms(verifier: Verifier, public_url: str = PUBLIC) -> FrontDoorTerms:
+    """Make terms of probing *public_url*."""
+    return FrontDoorTerms(
+        public_url=public_url, key=verifier.keys[0], verifier=verifier, upstream="127.0.0.1:8787"
+    )
 
 
 def reconcile_terms(**changed: Any) -> ReconcileTerms:

@@ -21,7 +21,7 @@ from typing import Any
 from plivostatusd.domain import callback, identity
 from plivostatusd.domain.message import Draft
 from plivostatusd.domain.statuses import Fact, fold
-from plivostatusd.store import database, receipts
+from plivostatusd.store import database, figures, receipts
 from plivostatusd.store.handle import Handle
 from plivostatusd.store.reader import Reader
 from plivostatusd.store.receipts import Arrival, Recorded
@@ -33,7 +33,7 @@ START_US = 1_790_000_000_000_000
 SECOND_US = 1_000_000
 DERIVED = (
     "initial_status, current_status, status_timestamp, error_code, reason, conflict, final,"
-    " final_by, units, amount, mcc, mnc"
+    " final_by, units, amount, mcc, mnc, delivery_ms"
 )
 FACTS = "status, source, trust, sequence, at, error_code, reason, units, amount, mcc, mnc"
 _SERIAL = count(1)
@@ -136,6 +136,7 @@ def audit_connection(connection: sqlite3.Connection) -> None:
     counted.update(f"outbox.{state}" for (state,) in execute("SELECT state FROM outbox"))
     tallies = {name: n for name, n in execute("SELECT name, n FROM tallies") if n}
     assert dict(counted) == tallies
+    assert [] == figures.differing_days(connection)
     facts: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
     for message, *fact in execute(f"SELECT message, {FACTS} FROM events WHERE aside IS NULL"):  # noqa: S608 - ours
         facts[message].append(tuple(fact))
@@ -166,6 +167,7 @@ def folded(*facts: tuple[Any, ...]) -> tuple[Any, ...]:
         whole.amount,
         whole.mcc,
         whole.mnc,
+        whole.delivery_ms,
     )
 
 

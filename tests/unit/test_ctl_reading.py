@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from plivostatusd.domain import error_codes
 from tests.unit.test_ctl_daemon import Answer, Daemon, always, free_port, problem, run, serving
 
 STATS = {
@@ -15,6 +18,7 @@ STATS = {
     "total": 15,
     "open": 3,
     "delivery_ratio": 0.8,
+    "delivery_seconds": {"p50": 2.5, "p95": 90.0, "messages": 12},
     "outbox": {"pending": 1, "claimed": 0, "unknown": 0, "held": True, "paused": None},
 }
 
@@ -27,19 +31,35 @@ def daemon(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Daemon]:
 
 
 def test_show(daemon: Daemon) -> None:
-    """A message is shown field by field, then its events as a table."""
+    """A message is shown field by field, then its events as a timeline, then what it came to."""
     message = daemon.add_message(text="one\ntwo\x1b[2J", tag="order-7")
     daemon.add_event(message, "delivered")
     ended = run("show", *daemon.options, message["id"])
-    fields, _, events = ended.out.partition("\n\n")
+    fields, events, ending = ended.out.split("\n\n")
     assert (0, "") == (ended.status, ended.err)
     assert "status        delivered" in fields.splitlines()
     assert "text          one\\ntwo\\x1b[2J" in fields.splitlines()
+    told = "callback  full   -                 -  Plivo called back"
+    titles = "when                       after  status     source    trust  Plivo's time  delay"
     assert [
-        "received              status     source    trust  at  error",
-        "2026-11-23 09:00:02Z  queued     callback  full   -   -",
-        "2026-11-23 09:00:02Z  delivered  callback  full   -   -",
+        f"{titles}  what happened",
+        f"2026-11-23 09:00:02.123Z  0.000s  queued     {told}",
+        f"2026-11-23 09:00:02.123Z  0.000s  delivered  {told}",
     ] == events.splitlines()
+    assert "open  more may come\n" == ending
+
+
+def test_show_an_error(daemon: Daemon) -> None:
+    """What an error code means, whose fault it is and what to do stand below the timeline."""
+    explained = error_codes.explained("30", "undelivered")
+    message = daemon.add_message(status="undelivered", final=True, error_explained=explained)
+    ended = run("show", *daemon.options, message["id"])
+    assert "error_explained" not in ended.out
+    assert [
+        "error    spam detected: the carrier's filter, or too many messages from a long code",
+        "fault    the sender",
+        "charged  yes: the carrier had taken it",
+    ] == ended.out.split("\n\n")[2].splitlines()[:3]
 
 
 def test_show_by_plivos_id(daemon: Daemon) -> None:
@@ -93,20 +113,43 @@ def test_list(daemon: Daemon) -> None:
 def test_list_filters(daemon: Daemon) -> None:
     """Each filter is handed to the API, times in RFC 3339."""
     words = (
-        "--status sent --to +1 --from +2 --tag a&b --since 2026-11-23T10:00+01:00"
-        " --until 2026-11-24 --open --limit 7"
+        "--status sent --to 14155552323 --from Acme --tag a&b --since 2026-11-23T10:00+01:00"
+        " --until 2026-11-24 --open --limit 7 --error 030 --carrier 310/150 --by cron"
     )
     assert 0 == run("list", *daemon.options, *words.split()).status
     assert {
         "status": "sent",
-        "to": "+1",
-        "from": "+2",
+        "to": "+14155552323",
+        "from": "Acme",
+        "error": "30",
+        "carrier": "310-150",
+        "by": "cron",
         "tag": "a&b",
         "since": "2026-11-23T09:00:00Z",
         "until": "2026-11-24T00:00:00Z",
         "final": "false",
         "limit": "7",
     } == daemon.asked[0].query
+
+
+def test_list_as_csv(daemon: Daemon) -> None:
+    """--csv writes every field of each message exactly, with a line of titles."""
+    daemon.add_message(text='say "hi",\nall', final=True)
+    ended = run("list", *daemon.options, "--csv")
+    titles, row = csv.reader(io.StringIO(ended.out))
+    found = dict(zip(titles, row, strict=True))
+    assert ('say "hi",\nall', "true", "", "+14155552323") == (
+        found["text"],
+        found["final"],
+        found["tag"],
+        found["to"],
+    )
+    assert ["created_at", "id", "message_uuid"] == titles[:3]
+
+
+def test_an_empty_list_as_csv(daemon: Daemon) -> None:
+    """Where nothing is found the titles stand alone."""
+    assert 1 == len(run("list", *daemon.options, "--csv").out.splitlines())
 
 
 def test_list_follows_pages(tmp_path: Path) -> None:
@@ -139,18 +182,71 @@ def test_stats(daemon: Daemon) -> None:
     assert (0, {"since": "2026-11-23T00:00:00Z"}) == (ended.status, daemon.asked[0].query)
     assert [
         "status       messages",
-        "sent                3",
-        "delivered          12",
+        f"sent                3  {'#' * 8}",
+        f"delivered          12  {'#' * 30}",
         "",
         "total           15",
         "open            3",
         "delivered       80.0%",
+        "delivery p50    2.500s",
+        "delivery p95    1.5m",
         "outbox pending  1",
         "outbox claimed  0",
         "outbox unknown  0",
         "outbox held     yes",
         "outbox paused   -",
     ] == ended.out.splitlines()
+
+
+def test_stats_per_carrier(daemon: Daemon) -> None:
+    """Told apart by a part, each group has its figures and a bar, and what is left out is said."""
+    took = STATS["delivery_seconds"]
+    groups = [
+        {
+            "carrier": "310-150",
+            "total": 8,
+            "open": 0,
+            "delivery_ratio": 0.5,
+            "delivery_seconds": took,
+        },
+        {"carrier": None, "total": 1, "open": 1, "delivery_ratio": None, "delivery_seconds": {}},
+    ]
+    left_out = {"groups": 2, "messages": 6}
+    daemon.stats = {**STATS, "per": "carrier", "groups": groups, "left_out": left_out}
+    words = "--per carrier --limit 2 --tag x --carrier 310"
+    ended = run("stats", *daemon.options, *words.split())
+    assert {"per": "carrier", "limit": "2", "tag": "x", "carrier": "310"} == daemon.asked[0].query
+    assert [
+        "carrier  messages  open  delivered     p50   p95",
+        f"310-150         8     0      50.0%  2.500s  1.5m  {'#' * 30}",
+        f"-               1     1          -       -     -  {'#' * 4}",
+    ] == ended.out.splitlines()
+    assert "plivostatusctl: 2 more, of 6 messages: --limit N\n" == ended.err
+
+
+def test_stats_per_country(daemon: Daemon) -> None:
+    """A country is its calling code and whose that is."""
+    countries = [
+        {"country": "+1", "iso": ["US", "CA"], "total": 1, "open": 0},
+        {"country": "+999", "iso": [""], "total": 1, "open": 0},
+        {"country": None, "total": 1, "open": 0},
+    ]
+    daemon.stats = {**STATS, "per": "country", "groups": countries}
+    lines = run("stats", *daemon.options, "--per", "country").out.splitlines()
+    assert ["+1 US/CA", "+999", "-"] == [line.partition("  ")[0] for line in lines[1:]]
+
+
+def test_stats_as_csv(daemon: Daemon) -> None:
+    """--csv gives a line a status, or a line a group."""
+    group = {"day": "2026-11-23", "total": 8, "open": 0, "delivery_ratio": 0.5}
+    daemon.stats = {**STATS, "groups": [{**group, "delivery_seconds": {"p50": 2.5, "p95": None}}]}
+    plain = run("stats", *daemon.options, "--csv")
+    assert ["status,messages", "sent,3", "delivered,12"] == plain.out.splitlines()
+    grouped = run("stats", *daemon.options, "--csv", "--per", "day")
+    assert [
+        "day,messages,open,delivery_ratio,p50_seconds,p95_seconds",
+        "2026-11-23,8,0,0.5,2.5,",
+    ] == grouped.out.splitlines()
 
 
 def test_stats_as_json(daemon: Daemon) -> None:
@@ -228,6 +324,11 @@ def test_problem_as_json(daemon: Daemon) -> None:
         (("list", "--since", "soon"), "list: argument --since: 'soon' is no moment"),
         (("list", "--stat", "x"), "list: unrecognized arguments: --stat"),
         (("list", "--final", "--open"), "not allowed with argument"),
+        (("list", "--to", "1"), "list: argument --to: '1' is no number, such as +14155552323"),
+        (("list", "--carrier", "1"), "list: argument --carrier: '1' is no network"),
+        (("list", "--error", "spam"), "list: argument --error: 'spam' is no error code"),
+        (("list", "--json", "--csv"), "list: --json and --csv exclude each other"),
+        (("tail", "--after", "x", "--since", "2h"), "not allowed with argument"),
         (("--socket", "/x", "list", "--url", "http://x"), "exclude each other"),
         (("--url", "x", "list"), "--url: want http://HOST:PORT"),
         (("--nonsense", "list"), "unrecognized arguments: --nonsense"),

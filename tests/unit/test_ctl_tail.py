@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import threading
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from plivostatusd.ctl.filters import add_filters, holds
 from tests.unit.test_ctl_daemon import (
     Answer,
     Daemon,
@@ -83,6 +87,76 @@ def test_table(daemon: Daemon) -> None:
         "      -      a\\x1b[2J" == row
     )
     assert titles.index("tag") == row.index("a\\x1b")
+
+
+EVENT = {
+    "status": "sent",
+    "to": "+14155552323",
+    "from": "Acme",
+    "tag": "x",
+    "sent_by": "cron",
+    "mcc": "310",
+    "mnc": "150",
+    "event": {"status": "undelivered", "error_code": "30"},
+}
+FITTING = "--status undelivered --to 14155552323 --from Acme --tag x --error 30 --by cron"
+
+
+@pytest.mark.parametrize(
+    ("words", "fits"),
+    [
+        ("", True),
+        (FITTING, True),
+        ("--carrier 310", True),
+        ("--carrier 310-150", True),
+        ("--carrier 310-151", False),
+        ("--carrier 311", False),
+        ("--status sent", False),
+        ("--to 14155552324", False),
+        ("--from Acne", False),
+        ("--tag y", False),
+        ("--error 31", False),
+        ("--by root", False),
+    ],
+)
+def test_filters(words: str, *, fits: bool) -> None:
+    """An event is printed if all that is asked holds of it or of its message."""
+    parser = ArgumentParser()
+    add_filters(parser)
+    assert fits == holds(parser.parse_args(words.split()), EVENT)
+
+
+def test_filters_leave_out(daemon: Daemon) -> None:
+    """What does not fit is passed over, and does not count."""
+    message = daemon.add_message(tag="x")
+    for status in ("sent", "delivered", "sent"):
+        daemon.add_event(message, status)
+    words = ["--status", "sent", "--tag", "x", "--after", "g1-0", "--count", "2"]
+    ended = run("tail", *daemon.options, "--json", *words)
+    assert ["g1-2", "g1-4"] == cursors(ended)
+
+
+def test_since(daemon: Daemon) -> None:
+    """--since has the daemon say where to begin."""
+    daemon.add_message()
+    daemon.script = [always(Answer(200, {"events": [], "next": "g1-0"}))]
+    ended = run("tail", *daemon.options, "--json", "--since", "2026-11-23", "--count", "1")
+    assert ["g1-1"] == cursors(ended)
+    assert {"since": "2026-11-23T00:00:00Z", "limit": "0"} == daemon.asked[0].query
+
+
+def test_as_csv(daemon: Daemon) -> None:
+    """--csv writes titles, then one line an event as they come."""
+    message = daemon.add_message(tag="a,b")
+    ended = run("tail", *daemon.options, "--csv", "--after", "g1-0", "--count", "1")
+    titles, row = csv.reader(io.StringIO(ended.out))
+    found = dict(zip(titles, row, strict=True))
+    assert ("a,b", message["id"], "queued", "callback") == (
+        found["tag"],
+        found["message_id"],
+        found["event_status"],
+        found["source"],
+    )
 
 
 def test_restart(daemon: Daemon) -> None:

@@ -118,11 +118,19 @@ async def test_a_genuine_callback(tmp_path: Path, logbook: Logbook) -> None:
 
 
 async def test_an_error_code_is_logged(tmp_path: Path, logbook: Logbook) -> None:
-    """A callback that names an error has it in its line."""
+    """A callback that names an error has it in its line, and what it means."""
     async with door(tmp_path) as flow:
         await flow.receive(request(Status="failed", ErrorCode="420"))
         (line,) = logbook.events("callback_recorded")
-        assert "420" == line["error_code"]
+        assert ("420", "message expired in Plivo's queue") == (line["error_code"], line["error"])
+
+
+async def test_no_error_is_not_logged(tmp_path: Path, logbook: Logbook) -> None:
+    """Plivo's code for success is no error in the log."""
+    async with door(tmp_path) as flow:
+        await flow.receive(request(Status="delivered", ErrorCode="000"))
+        (line,) = logbook.events("callback_recorded")
+        assert {"error_code", "error"}.isdisjoint(line)
 
 
 async def test_what_is_kept_verbatim(tmp_path: Path) -> None:

@@ -287,6 +287,19 @@ async def test_a_pace_that_moves(io_loop: object) -> None:
     assert 0.04 < pace.next_s - loop.time() <= 0.051  # uvloop tells whole milliseconds
 
 
+async def test_a_pace_that_changes(io_loop: object) -> None:
+    """Whoever waits at a slow pace goes on at once when it becomes a fast one, but not before."""
+    pace, loop = Pace(0.001), asyncio.get_running_loop()
+    await pace.wait()
+    pace.spend()
+    waiting = [asyncio.ensure_future(pace.wait()) for _ in range(2)]
+    await asyncio.sleep(0)
+    spent_s = loop.time()
+    pace.per_second = 20.0
+    await asyncio.gather(*waiting)
+    assert 0.04 <= loop.time() - spent_s < 5
+
+
 async def fail(house: Sending) -> None:
     """Return once the store has refused all that was submitted so far."""
     for _ in range(2):

@@ -225,7 +225,7 @@ async def test_a_doubtful_outcome_is_confirmed(tmp_path: Path) -> None:
         assert ["confirmed"] == house.counts.results
 
 
-async def test_a_lie_is_found_out(tmp_path: Path) -> None:
+async def test_a_lie_is_found_out(tmp_path: Path, logbook: Logbook) -> None:
     """A doubtful outcome that the API does not know is a conflict, and the API's word holds."""
     async with asking(tmp_path) as house:
         entry = await house.sent(1)
@@ -238,6 +238,8 @@ async def test_a_lie_is_found_out(tmp_path: Path) -> None:
             found["conflict"],
             found["error_code"],
         )
+        (line,) = logbook.events("message_reconciled")
+        assert ("420", "message expired in Plivo's queue") == (line["error_code"], line["error"])
 
 
 async def test_a_message_deleted_during_the_question(tmp_path: Path) -> None:

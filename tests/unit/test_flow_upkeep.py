@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 from plivostatusd.flows import upkeep
 from plivostatusd.flows.upkeep import Retention, Upkeep
-from plivostatusd.store import pruning
+from plivostatusd.store import pruning, refusals
+from plivostatusd.store.refusals import Refused
 from tests.logbook import Logbook
 from tests.unit.scripted_plivo import sending
 from tests.unit.store_place import Place, opened, submission, uuid
@@ -47,6 +49,22 @@ async def test_texts_and_messages_go_in_their_time(tmp_path: Path) -> None:
         flow.retention = keep(place, messages_s=400 * DAY_S, keys=()).retention
         await flow.round()
         assert [] == place.rows("SELECT * FROM nonces")
+
+
+async def test_refused_callbacks_go(tmp_path: Path) -> None:
+    """A refused callback is kept for a week, and no longer than a text is."""
+    async with opened(tmp_path) as place:
+        for received_us in (place.clock(), place.clock() + int(3 * DAY_S) * 1_000_000):
+            one = Refused(received_us=received_us, reason="x", message_uuid=uuid(1), raw=b"x")
+            await place.writer.submit(partial(refusals.keep, refused=one))
+        place.clock.pass_(4 * DAY_S)
+        await keep(place).round()
+        assert 2 == len(await place.reader.refused())
+        await keep(place, text_s=2 * DAY_S).round()
+        assert 1 == len(await place.reader.refused())
+        place.clock.pass_(7 * DAY_S)
+        await keep(place).round()
+        assert [] == await place.reader.refused()
 
 
 async def test_zero_keeps_everything(tmp_path: Path) -> None:

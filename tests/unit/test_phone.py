@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plivostatusd.domain import phone
+from plivostatusd.domain import countries, phone
 
 
 @pytest.mark.parametrize(
@@ -129,3 +129,30 @@ def test_alphabets(text: str, *, is_gsm: bool, septets: int, units: int) -> None
         phone.septets(text),
         phone.utf16_units(text),
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        ("+14155552323", "1"),
+        ("+77272000000", "7"),
+        ("+201000000000", "20"),
+        ("+211900000000", "211"),
+        ("+353861234567", "353"),
+        ("+4915112345678", "49"),
+        ("+85251234567", "852"),
+        ("+998901234567", "998"),
+        (None, None),
+        ("Acme", None),
+        ("12345", None),
+        ("+0123456789", None),
+    ],
+)
+def test_calling_code(number: str | None, code: str | None) -> None:
+    """A number's country is told by its calling code, of one digit, two or three."""
+    assert code == phone.calling_code(number)
+
+
+def test_every_calling_code_has_a_country() -> None:
+    """Every code that has a country is found as such, and leads no other."""
+    assert list(countries.ISO) == [phone.calling_code(f"+{code}5550000") for code in countries.ISO]

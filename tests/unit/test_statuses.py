@@ -378,3 +378,29 @@ def test_rows_are_facts() -> None:
         "mcc",
         "mnc",
     )
+
+
+def _told(status: str, at_us: int | None, source: str = "callback") -> Fact:
+    return Fact(status=status, source=source, trust="full", at_us=at_us)
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ([_told("sent", 1_000_000), _told("delivered", 4_250_999)], 3_250),
+        (
+            [_told("sent", 1_000_000), _told("delivered", 2_000_000), _told("read", 9_000_000)],
+            1_000,
+        ),
+        ([_told("sent", 5), _told("delivered", 5)], 0),
+        ([_told("sent", 5_000), _told("delivered", 4_000)], None),
+        ([_told("sent", None), _told("delivered", 4_000)], None),
+        ([_told("sent", 1_000, "api"), _told("delivered", 4_000, "api")], None),
+        ([_told("sent", 1_000), _told("undelivered", 4_000)], None),
+        ([_told("delivered", 4_000)], None),
+        ([], None),
+    ],
+)
+def test_delivery_ms(facts: list[Fact], expected: int | None) -> None:
+    """A delivered message took from sent to delivered, where callbacks tell both times."""
+    assert expected == fold(facts).delivery_ms

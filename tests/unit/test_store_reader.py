@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from plivostatusd.domain.errors import StoreDamaged, StoreUnavailable
 from plivostatusd.store import reader as reading
 from plivostatusd.store.reader import Filter, Reader
-from tests.unit.store_place import START_US, Place, opened, submission, uuid
+from tests.unit.store_place import SECOND_US, START_US, Place, arrival, opened, submission, uuid
 
 ALICE, BOB, CAROL = "+14155550001", "+14155550002", "+14155550003"
 
@@ -72,14 +73,23 @@ async def fill(place: Place) -> None:
         if number % 3:
             ref = sent.intents[0].ref
             status = "delivered" if number % 2 else "sent"
-            await place.record(message_uuid=uuid(number), status=status, ref=ref)
+            network = {"MCC": "310", "MNC": "150" if number % 4 else "260"}
+            more = network if number % 5 else {"ErrorCode": "30"}
+            await place.record(message_uuid=uuid(number), status=status, ref=ref, **more)
 
 
 SHAPES = [
     Filter(
-        status=status, to=to, sender=sender, tag=tag, since_us=since, until_us=until, final=final
+        status=status,
+        to=to,
+        sender=sender,
+        tag=tag,
+        since_us=since,
+        until_us=until,
+        final=final,
+        **cast("Any", more),
     )
-    for status, to, sender, tag, since, until, final in product(
+    for status, to, sender, tag, since, until, final, more in product(
         (None, "sent"),
         (None, ALICE),
         (None, "Acme"),
@@ -87,6 +97,13 @@ SHAPES = [
         (None, START_US + 1),
         (None, START_US + 2),
         (None, True, False),
+        (
+            {},
+            {"error_code": "30"},
+            {"mcc": "310"},
+            {"mcc": "310", "mnc": "150"},
+            {"sent_by": "cron"},
+        ),
     )
 ]
 
@@ -118,9 +135,11 @@ async def test_nothing_else_scans(tmp_path: Path) -> None:
         await watched.event_bounds()
         await watched.events_after(3, 10)
         await watched.tallies()
-        await watched.counts_between(START_US, None)
-        await watched.counts_between(None, START_US)
         await watched.oldest_open_us()
+        await watched.last_callback_us()
+        await watched.first_event_since(START_US)
+        await watched.messages_between((START_US, 0), START_US + 5, 10)
+        await watched.events_of_all([1, 2])
         await watched.close()
         assert set() == scans(plans_of(place.path, watched.asked))
 
@@ -212,6 +231,22 @@ async def test_events_in_commit_order(tmp_path: Path) -> None:
         assert ["pending", "sent", "delivered"] == [event["status"] for event in own]
 
 
+async def test_an_event_by_its_time(tmp_path: Path) -> None:
+    """Where events of a time begin is found, whichever are gone, before, behind and between."""
+    async with opened(tmp_path) as place:
+        assert 1 == await place.reader.first_event_since(START_US)
+        for number in range(20):
+            at_us = START_US + number // 2 * 10
+            await place.take_in(arrival(status=None, received_us=at_us))
+        gone = "DELETE FROM events WHERE row IN (1, 2, 7, 8, 9, 20)"
+        await place.writer.submit(lambda tx: tx.execute(gone))
+        for since in range(-5, 105, 5):
+            place_of = await place.reader.first_event_since(START_US + since) - 1
+            following = await place.reader.events_after(place_of, 100)
+            wanted = "SELECT row FROM events WHERE received_at >= ? ORDER BY row"
+            assert place.rows(wanted, START_US + since) == [each["cursor"] for each in following]
+
+
 async def test_bounds_outlive_the_events(tmp_path: Path) -> None:
     """When every event is gone the newest one ever written is still known."""
     async with opened(tmp_path) as place:
@@ -221,19 +256,11 @@ async def test_bounds_outlive_the_events(tmp_path: Path) -> None:
         assert (3, 2) == await place.reader.event_bounds()
 
 
-async def test_counts(tmp_path: Path) -> None:
-    """Counts of all and of a span of time are those of a plain recount."""
+async def test_tallies(tmp_path: Path) -> None:
+    """What is counted as rows change is what there is."""
     async with opened(tmp_path) as place:
-        assert {} == await place.reader.counts_between(None, None)
+        assert {} == await place.reader.tallies()
         await fill(place)
-        for since, until in product((None, START_US + 1), (None, START_US + 2)):
-            wanted = place.rows(
-                "SELECT current_status, count(*) FROM messages"
-                " WHERE created_at >= ? AND created_at < ? GROUP BY 1",
-                since or 0,
-                until or 2**62,
-            )
-            assert dict(wanted) == await place.reader.counts_between(since, until)
         tallies = await place.reader.tallies()
         assert 4 == tallies["outbox.pending"] == tallies["pending"]
         assert START_US == await place.reader.oldest_open_us()
@@ -246,6 +273,46 @@ async def test_nothing_is_open(tmp_path: Path) -> None:
         assert await place.reader.oldest_open_us() is None
 
 
+async def test_the_last_callback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest callback is found among so many of the newest events, and not further back."""
+    async with opened(tmp_path) as place:
+        assert await place.reader.last_callback_us() is None
+        place.clock.pass_(5)
+        await place.record(message_uuid=uuid(1))
+        for _ in range(3):
+            await place.accept(submission())
+        assert place.clock() == await place.reader.last_callback_us()
+        monkeypatch.setattr(reading, "EXAMINED_MAX", 3)
+        assert await place.reader.last_callback_us() is None
+
+
+async def test_the_first_event_since(tmp_path: Path) -> None:
+    """It is the first of all that were received then or later, though some were committed late."""
+    async with opened(tmp_path) as place:
+        assert 1 == await place.reader.first_event_since(START_US)
+        offsets = [0, 10, 20, 30, 25, 26, 40, 5, 50, 60, 45, 70]  # seconds, in the order of commits
+        for number, offset in enumerate(offsets):
+            place.clock.us = START_US + offset * SECOND_US
+            await place.record(message_uuid=uuid(number), status="sent")
+        for since in range(-1, 72):
+            rows = [row for row, offset in enumerate(offsets, start=1) if offset >= since]
+            wanted = rows[0] if rows else len(offsets) + 1
+            assert wanted == await place.reader.first_event_since(START_US + since * SECOND_US), (
+                since
+            )
+
+
+async def test_the_first_event_since_among_gaps(tmp_path: Path) -> None:
+    """Numbers that are not there any more are no end."""
+    async with opened(tmp_path) as place:
+        for number in range(20):
+            place.clock.us = START_US + number
+            await place.record(message_uuid=None)
+        await place.writer.submit(lambda tx: tx.execute("DELETE FROM events WHERE row > 15"))
+        assert 16 == await place.reader.first_event_since(START_US + 15)
+        assert 11 == await place.reader.first_event_since(START_US + 10)
+
+
 async def test_a_store_that_cannot_be_read(tmp_path: Path) -> None:
     """A reader whose query fails says that the store is not available."""
     async with opened(tmp_path) as place:
@@ -256,8 +323,7 @@ async def test_a_store_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def _fields(shape: Filter) -> dict[str, Any]:
-    names = ("status", "to", "sender", "tag", "since_us", "until_us", "final")
-    return {name: getattr(shape, name) for name in names}
+    return {name: value for name, value in asdict(shape).items() if name not in {"limit", "before"}}
 
 
 def _holds(shape: Filter, record: dict[str, Any]) -> bool:
@@ -267,6 +333,10 @@ def _holds(shape: Filter, record: dict[str, Any]) -> bool:
             shape.to in {None, record["recipient_number"]},
             shape.sender in {None, record["sender_number"]},
             shape.tag in {None, record["tag"]},
+            shape.error_code in {None, record["error_code"]},
+            shape.mcc in {None, record["mcc"]},
+            shape.mnc in {None, record["mnc"]},
+            shape.sent_by in {None, record["sent_by"]},
             shape.since_us is None or record["created_at"] >= shape.since_us,
             shape.until_us is None or record["created_at"] < shape.until_us,
             shape.final is None or bool(record["final"]) is shape.final,

@@ -62,6 +62,25 @@ def test_a_migration_is_preceded_by_a_copy(path: Path, newer: None) -> None:
     assert {path.name, copy.name} == {each.name for each in path.parent.iterdir()}
 
 
+def test_from_the_first_schema(tmp_path: Path) -> None:
+    """A store as the first release left it is copied whole, then migrated, and loses nothing."""
+    path = tmp_path / "status.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(database.migrations()[0])
+        connection.execute("INSERT INTO facts VALUES ('generation', 'feedbeef')")
+        connection.execute(f"PRAGMA application_id = {database.APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    path.chmod(0o600)
+    database.connect_writer(path).close()
+    copy = snapshot.name_of(path, NEXT - 1)
+    assert (NEXT - 1, 1) == (schema(path), schema(copy))
+    assert {"generation": "feedbeef"} == facts(copy) == facts(path)
+    with closing(sqlite3.connect(path)) as connection:
+        for table in ("refused", "token_uses"):
+            assert [] == connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - ours
+
+
 def test_what_is_in_the_log_is_copied(path: Path, newer: None) -> None:
     """What stands in the write-ahead log alone, as after a crash, is in the copy too."""
     keeper = sqlite3.connect(path, isolation_level=None)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from tornado.httpclient import AsyncHTTPClient
 from tornado.ioloop import IOLoop
 from tornado.web import Application
 
 from plivostatusd.domain.secret import Secret
 from plivostatusd.web import access
+from plivostatusd.web import failures as failing
 from plivostatusd.web.access import Rules
 from plivostatusd.web.api import application
+from plivostatusd.web.failures import Failures
 from plivostatusd.web.handler import BODY_BYTES_MAX, TRICKLE_BYTES_MAX
 from tests.logbook import Logbook
 from tests.unit.listeners import HOSTS, Listeners, running, until
@@ -151,6 +155,55 @@ async def test_named_tokens(guarded: Listeners, token: str, name: str) -> None:
         reply = await guarded.api("POST", "/send?wait=0", SEND, headers)
         assert (202, name) == (reply.status, reply.json["sent_by"])
     assert [(name,), (name,)] == guarded.rows("SELECT sent_by FROM messages")
+
+
+async def test_what_is_not_let_in_is_counted(guarded: Listeners, logbook: Logbook) -> None:
+    """Each refusal counts by its reason, and its line in the log has the address."""
+    await guarded.api("GET", "/messages")
+    await guarded.api("GET", "/messages", headers={"Host": "evil.example"})
+    await guarded.api("GET", "/messages", headers={"Origin": "https://evil.example"})
+    await guarded.api("POST", "/outbox/hold", b"", {"Authorization": f"Bearer {CRON}"})
+    for reason, expected in (("token", 1), ("host", 1), ("origin", 1), ("operator-only", 1)):
+        assert expected == refused(guarded, reason)
+    lines = logbook.events("request_refused")
+    assert ["127.0.0.1"] * 4 == [line["address"] for line in lines]
+
+
+def refused(house: Listeners, reason: str) -> float | None:
+    """Give the count of requests that were not let in, for *reason*."""
+    labels = {"reason": reason}
+    return house.metrics.registry.get_sample_value("plivostatusd_api_refused_total", labels)
+
+
+async def test_a_wrong_token_is_answered_late(guarded: Listeners) -> None:
+    """A wrong token waits until it may be answered; a right one is answered meanwhile."""
+    stopping = guarded.services.stopping
+    failures = Failures(CollectorRegistry(), stopping, wait_s=60.0)
+    guarded.services.failures = failures
+    guess = asyncio.ensure_future(guarded.api("GET", "/messages"))
+    await until(lambda: failures.waiting)
+    right = {"Authorization": f"Bearer {CRON}"}
+    assert 200 == (await guarded.api("GET", "/messages", headers=right)).status
+    assert not guess.done()
+    stopping.set()
+    assert_problem(await guess, 401, "token")
+    assert 0 == failures.waiting
+
+
+async def test_a_flood_of_wrong_tokens(guarded: Listeners, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past so many that wait, a wrong token hears 429 at once; a right one is still let in."""
+    monkeypatch.setattr(failing, "WAITING_MAX", 2)
+    failures = Failures(CollectorRegistry(), guarded.services.stopping, wait_s=60.0)
+    guarded.services.failures = failures
+    guesses = [asyncio.ensure_future(guarded.api("GET", "/messages")) for _ in range(2)]
+    await until(lambda: failures.waiting == 2)
+    reply = await guarded.api("GET", "/messages")
+    assert_problem(reply, 429, "too-many-failures")
+    assert "60" == reply.headers["Retry-After"]
+    right = {"Authorization": f"Bearer {CRON}"}
+    assert 200 == (await guarded.api("GET", "/messages", headers=right)).status
+    guarded.services.stopping.set()
+    assert [401, 401] == [each.status for each in await asyncio.gather(*guesses)]
 
 
 async def test_what_is_open_to_all(guarded: Listeners) -> None:

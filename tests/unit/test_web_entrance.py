@@ -89,7 +89,7 @@ class House:
     @property
     def text(self) -> str:
         """Every metric."""
-        return self.metrics.text({}, 0.0, 0).decode()
+        return self.metrics.text().decode()
 
     @asynccontextmanager
     async def waiting(self, count: int) -> AsyncIterator[list[Wire]]:

@@ -54,6 +54,7 @@ async def test_everything_in_commit_order(house: Listeners) -> None:
     assert ["queued", "delivered", "sent"] == words(events)
     assert ["queued", "delivered", "delivered"] == [each["status"] for each in events]
     names = {"cursor", "message_id", "message_uuid", "tag", "to", "event", "status"}
+    names |= {"from", "sent_by", "mcc", "mnc"}
     assert [names] * 3 == [set(each) for each in events]
     assert {"+14155552323"} == {each["to"] for each in events}
     found = (await house.api("GET", f"/messages/{events[0]['message_id']}")).json
@@ -73,6 +74,19 @@ async def test_cursor(house: Listeners) -> None:
     assert ["queued", "sent", "delivered"] == seen
     await reported(house, "read")
     assert ["read"] == words((await page(house, cursor[1:]))["events"])
+
+
+async def test_since(house: Listeners) -> None:
+    """`since` begins with what was received from then on; a cursor that is given goes before."""
+    await reported(house, "queued", "sent", "delivered")
+    whole = await page(house)
+    times = [each["event"]["received_at"] for each in whole["events"]]
+    assert ["sent", "delivered"] == words((await page(house, f"since={times[1]}"))["events"])
+    assert [] == (await page(house, "since=2100-01-01T00:00:00Z"))["events"]
+    assert 3 == len((await page(house, "since=2001-01-01T00:00:00Z"))["events"])
+    first = whole["events"][0]["cursor"]
+    assert 2 == len((await page(house, f"after={first}&since={times[2]}"))["events"])
+    assert 400 == (await house.api("GET", "/events?since=soon")).status
 
 
 async def test_end(house: Listeners) -> None:
@@ -240,6 +254,15 @@ async def test_stream_resumes(house: Listeners) -> None:
         assert ["sent", "delivered"] == [
             (await stream.event())[1]["event"]["status"] for _ in range(2)
         ]
+
+
+@pytest.mark.parametrize("query", ["after=nonsense", "since=yesterday"])
+async def test_nonsense_beside_last_event_id(house: Listeners, query: str) -> None:
+    """What is not understood is refused, though Last-Event-ID goes before it."""
+    await reported(house, "queued")
+    name = (await house.api("GET", "/events")).json["next"]
+    reply = await house.api("GET", f"/events?{query}", headers={"Last-Event-ID": name})
+    assert 400 == reply.status
 
 
 async def test_stream_of_many(house: Listeners) -> None:

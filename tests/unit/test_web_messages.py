@@ -10,6 +10,9 @@ from urllib.parse import quote, urlencode
 import pytest
 from tornado.ioloop import IOLoop
 
+from plivostatusd.store import entries
+from plivostatusd.store.reader import Filter
+from plivostatusd.web import shapes
 from tests.unit.listeners import SENDER, Listeners, callback, running
 
 UUID = "0d2e4c1a-0000-4000-8000-000000000001"
@@ -97,18 +100,30 @@ async def test_times(house: Listeners) -> None:
 
 
 async def test_errors_are_explained(house: Listeners) -> None:
-    """An error code comes with what it means."""
+    """An error code comes with what it means; of one message, with all that is known of it."""
     await house.deliver(callback(house, "failed", fields={"ErrorCode": "420"}))
     (found,) = await listed(house)
-    assert "420" == found["error_code"]
-    assert found["error"]
+    assert ("420", "message expired in Plivo's queue") == (found["error_code"], found["error"])
+    whole = (await house.api("GET", f"/messages/{found['id']}")).json
+    assert "no: it was stopped within Plivo" == whole["error_explained"]["charged"]
+    assert found["error"] == whole["events"][0]["error"]
+
+
+async def test_no_error_is_not_explained(house: Listeners) -> None:
+    """Where nothing went wrong there is nothing to explain."""
+    await house.deliver(callback(house, "delivered", fields={"ErrorCode": "000"}))
+    (found,) = await listed(house)
+    whole = (await house.api("GET", f"/messages/{found['id']}")).json
+    assert (None, None) == (whole["error"], whole["error_explained"])
+    assert "error" not in whole["events"][0]
 
 
 async def test_filters(house: Listeners) -> None:
     """Each filter, and several together, give the messages that hold to all of them."""
     first = await recorded(house, tag="a b", to="+14155550001")
     second = await recorded(house, **{"from": "+14155559999", "to": "+14155550002"})
-    await house.deliver(callback(house, "delivered", fields={"To": "14155550001"}))
+    fields = {"To": "14155550001", "ErrorCode": "30", "MCC": "310", "MNC": "150"}
+    await house.deliver(callback(house, "delivered", fields=fields))
     third = (await listed(house))[0]["id"]
     expected: dict[str, list[str]] = {
         "status=pending": [second, first],
@@ -124,6 +139,14 @@ async def test_filters(house: Listeners) -> None:
         "to=14155550001&final=false": [first],
         "to=14155550001&status=delivered&tag=x": [],
         "limit=2": [third, second],
+        "error=30": [third],
+        "error=31": [],
+        "carrier=310": [third],
+        "carrier=310-150": [third],
+        "carrier=310/151": [],
+        "by=local": [second, first],
+        "by=nobody": [],
+        "carrier=310&error=30&final=true": [third],
     }
     for query, ids in expected.items():
         reply = await house.api("GET", f"/messages?{query}")
@@ -152,6 +175,7 @@ async def test_span_of_time(house: Listeners) -> None:
             "final=maybe",
             "limit=1001",
         ),
+        *("carrier=31", "carrier=310-1", "carrier=x", "error=x", "error="),
         *("limit=ten", "cursor=1", "cursor=a.b", "cursor=-1.2", f"cursor={'9' * 30}.1", "status"),
     ],
 )
@@ -188,3 +212,23 @@ async def test_pages(house: Listeners, query: dict[str, str]) -> None:
             break
         cursor = {"cursor": page["next"]}
     assert numbers[::-1] == seen
+
+
+async def test_calls(house: Listeners) -> None:
+    """How often Plivo was called, and when last, is told before a send is settled and after."""
+    own_id = await recorded(house)
+
+    async def told() -> tuple[object, object]:
+        found = (await house.api("GET", f"/messages/{own_id}")).json
+        return found["attempts"], found["called_at"]
+
+    assert (None, None) == await told()
+    entry = await house.writer.submit(lambda tx: entries.claim(tx, 1_000_000, 2**60))
+    assert (1, "1970-01-01T00:00:01Z") == await told()
+    await house.writer.submit(lambda tx: entries.postpone(tx, entry.row, 1))
+    await house.writer.submit(lambda tx: entries.claim(tx, 2_000_000, 2**60))
+    await house.writer.submit(lambda tx: entries.settle_accepted(tx, entry.row, UUID, 3_000_000))
+    assert (2, "1970-01-01T00:00:02Z") == await told()
+    row = (await house.reader.messages(Filter())).records[0]
+    shaped = shapes.message(row, [])
+    assert await told() == (shaped["attempts"], shaped["called_at"])

@@ -120,7 +120,8 @@ async def test_stats(house: Listeners) -> None:
     later = (await house.api("GET", "/stats?since=2100-01-01T00:00:00Z")).json
     assert ({}, 0, None) == (later["messages"], later["total"], later["delivery_ratio"])
     assert 5 == (await house.api("GET", "/stats?until=2100-01-01T00:00:00Z")).json["total"]
-    assert 400 == (await house.api("GET", "/stats?since=soon")).status
+    for bad in ("since=soon", "per=number", "limit=0", "final=true", "carrier=x"):
+        assert 400 == (await house.api("GET", f"/stats?{bad}")).status
 
 
 def names_of(reply: Answer) -> dict[str, set[str]]:

@@ -71,6 +71,16 @@ async def test_a_difference(house: Listeners) -> None:
     )
 
 
+async def test_progress(house: Listeners, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wants to know how far it is hears that after each stretch, and nobody else."""
+    monkeypatch.setattr(rebuilding, "ROWS_PER_STRETCH", 3)
+    for number in range(8):
+        await report(house, number, "sent")
+    *told, done = await rebuild(house, progress=True)
+    assert [{"compared": n} for n in (3, 6, 8)] == told
+    assert 8 == done["compared"]
+
+
 @pytest.mark.expect_log("message_rebuilt")
 async def test_written(house: Listeners) -> None:
     """With `write` the row becomes what its events say."""
@@ -111,6 +121,19 @@ async def test_damage_met(house: Listeners) -> None:
         await house.writer.submit(lambda _: None)
 
 
+@pytest.mark.expect_log("figures_recounted days=1")
+async def test_figures(house: Listeners) -> None:
+    """A day whose figures are off is named, and recounted where that is asked for."""
+    await report(house, 1, "sent")
+    await house.writer.submit(lambda tx: tx.execute("UPDATE figures SET n = 7").rowcount)
+    for demand in ({}, {"write": True}):
+        first, done = await rebuild(house, **demand)
+        assert "figures" == first["column"]
+        assert 1 == done["different"]
+    (done,) = await rebuild(house)
+    assert [(1,)] == house.rows("SELECT n FROM figures")
+
+
 async def test_what_is_not_there(house: Listeners) -> None:
     """An id that is nobody's is named."""
     first, done = await rebuild(house, ids=["nobody"])
@@ -126,6 +149,9 @@ async def test_what_is_not_there(house: Listeners) -> None:
         {"ids": ["x"] * 1001},
         {"write": "x"},
         {"write": [1]},
+        {"progress": "x"},
+        {"progress": 0},
+        {"write": 1},
         {"x": 1},
     ],
 )

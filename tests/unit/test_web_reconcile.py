@@ -62,7 +62,13 @@ async def test_by_id(house: Listeners) -> None:
     uuid = (await house.api("GET", f"/messages/{name}")).json["message_uuid"]
     reply, lines = await demand(house, ids=[name, NOBODY, uuid])
     assert (200, "application/x-ndjson") == (reply.status, reply.headers["Content-Type"])
-    about = {"id": name, "message_uuid": uuid, "after": "delivered", "reason": None}
+    about = {
+        "id": name,
+        "message_uuid": uuid,
+        "after": "delivered",
+        "reason": None,
+        "error_code": None,
+    }
     assert [
         {**about, "before": "queued", "result": "changed"},
         {"id": NOBODY, "result": "not-found"},
@@ -81,6 +87,12 @@ async def test_one_id_in_a_form(house: Listeners) -> None:
         json.loads(line).get(key)
         for line, key in zip(reply.body.splitlines(), ("id", "done"), strict=True)
     ]
+
+
+async def test_several_ids_in_a_form(house: Listeners) -> None:
+    """A form may name several, as curl -d does."""
+    reply = await house.operator("POST", "/reconcile", f"ids={NOBODY}&ids=nobody".encode())
+    assert [NOBODY, "nobody"] == [json.loads(line)["id"] for line in reply.body.splitlines()[:-1]]
 
 
 async def test_everything(house: Listeners) -> None:

@@ -59,6 +59,10 @@ MESSAGE: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("mnc", "sent_by", "resend_of"), (str, type(None))),
     **dict.fromkeys(("final", "conflict", "duplicate_at_plivo"), bool),
     "units": (int, type(None)),
+    "delivery_seconds": (float, type(None)),
+    "attempts": int,
+    "called_at": str,
+    "error_explained": (dict, type(None)),
 }
 
 

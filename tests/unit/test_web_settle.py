@@ -27,7 +27,7 @@ def house(io_loop: IOLoop, tmp_path: Path) -> Iterator[Listeners]:
 async def unknown(house: Listeners) -> str:
     """Record a send, and lose the answer to its call."""
     name = str((await house.api("POST", "/send?wait=0", SEND)).json["id"])
-    entry = await house.writer.submit(lambda tx: entries.claim(tx, 2**60, 2**60))
+    entry = await house.writer.submit(lambda tx: entries.claim(tx, 2**50, 2**60))
     await house.writer.submit(lambda tx: entries.settle_unknown(tx, entry.row, "lost", 1, 1))
     return name
 

@@ -41,6 +41,8 @@ _NAMES: Final[dict[type[Outcome], str]] = {
     NotSent: "not_sent",
     Unknown: "unknown",
 }
+OUTCOMES: Final = tuple(_NAMES.values())
+"""Every word of `sends_total{outcome}`."""
 
 
 class Calls:

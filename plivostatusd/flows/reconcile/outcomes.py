@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from plivostatusd.domain import error_codes
 from plivostatusd.log import get_logger
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Outcome:
     after: str
     result: str
     reason: str | None = None
+    error_code: str | None = None
 
 
 def of(learnt: Learnt, *, is_absent: bool = False) -> Outcome:
@@ -50,7 +52,14 @@ def of(learnt: Learnt, *, is_absent: bool = False) -> Outcome:
         result = ABSENT
     else:
         result = CONFIRMED if learnt.is_new else UNCHANGED
-    return Outcome(learnt.message_id, learnt.message_uuid, learnt.before, learnt.after, result)
+    return Outcome(
+        learnt.message_id,
+        learnt.message_uuid,
+        learnt.before,
+        learnt.after,
+        result,
+        error_code=learnt.error_code,
+    )
 
 
 def failed(message_id: str, message_uuid: str | None, status: str, reason: str) -> Outcome:
@@ -74,12 +83,14 @@ class Outcomes:
         """Log one that is news, count it, and pass it on."""
         self._gauges.reconciled(outcome.result)
         write = log.debug if outcome.result in {UNCHANGED, ABSENT} else log.info
+        code = outcome.error_code
         write(
             "message_reconciled",
             message_id=outcome.message_id,
             result=outcome.result,
             status=outcome.after,
             status_before=outcome.before,
+            **({"error_code": code, "error": error_codes.meaning(code)} if code else {}),
         )
         for ear in self._ears:
             ear.put_nowait(outcome)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from plivostatusd.domain.matching import Call
     from plivostatusd.flows.reconcile.terms import Api, Gauges, Terms
     from plivostatusd.host.clock import Clock
+    from plivostatusd.plivo.outcome import Finding
     from plivostatusd.store.folding import Found
     from plivostatusd.store.transaction import Transaction
     from plivostatusd.store.writer import Writer
@@ -61,6 +62,10 @@ class Reconcile:
         """Ask by *api* from now on: credentials have changed, so whatever failed is tried again."""
         self._desk.api = api
         self._desk.brake.release()
+
+    async def look(self, message_uuid: str) -> Finding:
+        """Ask Plivo about one message now, and record nothing; raises nothing."""
+        return await self._desk.get(message_uuid)
 
     def doubt(self, message_id: str) -> None:
         """Ask about a message soon, for somebody may be lying about it."""

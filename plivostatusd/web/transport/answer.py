@@ -48,6 +48,8 @@ class Answer(HTTPConnection):
     def __init__(self, connection: Stream, head: Head) -> None:
         self.stream = connection
         """By Tornado's name: where the bytes go, with its `socket`."""
+        self.context = connection
+        """By Tornado's name: who asks."""
         self.is_finished = False
         self._head = head
         self._closed: Callable[[], None] | None = None

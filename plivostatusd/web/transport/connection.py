@@ -37,6 +37,9 @@ _CONTINUE: Final = b"HTTP/1.1 100 (Continue)\r\n\r\n"
 _BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
 
+NO_IP: Final = "0.0.0.0"  # noqa: S104 - what Tornado says of a Unix socket's other end
+
+
 class _Now(Enum):
     """What a connection is at."""
 
@@ -66,7 +69,11 @@ class Listener:
 class Connection(asyncio.BufferedProtocol):
     """A client's connection, whose place among the server's lasts until it is closed."""
 
-    def __init__(self, listener: Listener, sock: socket.socket) -> None:
+    protocol = "http"
+    """Beside `remote_ip`, what Tornado asks a request's context for."""
+
+    def __init__(self, listener: Listener, sock: socket.socket, remote_ip: str = NO_IP) -> None:
+        self.remote_ip = remote_ip
         self.socket: socket.socket | None = sock
         """As in Tornado's streams: None once it is closed."""
         self.loop = listener.loop

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from plivostatusd.web.server import KERNEL_BYTES_MAX, READ_BYTES
-from plivostatusd.web.transport.connection import Connection, Listener
+from plivostatusd.web.transport.connection import NO_IP, Connection, Listener
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -29,12 +29,12 @@ class Server:
         self._all: dict[Connection, asyncio.Task[None] | None] = {}
         self._nobody = asyncio.Event()
 
-    def take(self, sock: socket.socket, address: object) -> None:
-        """Serve an accepted connection."""
-        del address
+    def take(self, sock: socket.socket, address: Any) -> None:
+        """Serve an accepted connection from *address*, as accept(2) gave it."""
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES_MAX)
-        connection = Connection(self._listener, sock)
+        remote_ip = NO_IP if sock.family == socket.AF_UNIX else address[0]
+        connection = Connection(self._listener, sock, remote_ip)
         self._all[connection] = self._loop.create_task(self._attach(connection, sock))
 
     async def _attach(self, connection: Connection, sock: socket.socket) -> None:

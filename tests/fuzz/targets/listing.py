@@ -23,7 +23,7 @@ from plivostatusd.domain.errors import StoreDamaged
 from plivostatusd.store import database, receipts, submissions
 from plivostatusd.store.reader import Filter, Reader
 from plivostatusd.store.transaction import Transaction
-from plivostatusd.web import events, messages, shapes
+from plivostatusd.web import events, filters, messages, shapes
 from plivostatusd.web.events import CursorGone, EventsHandler
 from plivostatusd.web.handler import BadQuery, Handler, count, seconds
 from plivostatusd.web.problems import of_refusal
@@ -37,7 +37,7 @@ STATUSES: Final = ("queued", "sent", "delivered", "undelivered")
 GONE_BEFORE: Final = 5
 LATEST_US: Final = 253_402_300_800_000_000
 WORDS: Final = (
-    *b"&after= &wait= end after=0123abcd-4 after=0123abcd-40".split(),
+    *b"&since= 310-150 310 &after= &wait= end after=0123abcd-4 after=0123abcd-40".split(),
     *b"after=0123abcd-999999999999999999 cursor=1790000000000000.3".split(),
     *b"cursor=1790000002000000.11 999999999999999999 %2B14155552323 +14155551212".split(),
     *b"backup %C3%A9t%C3%A9 a+b true 0 1 2026-09-21T14:13:20Z".split(),
@@ -90,7 +90,7 @@ def _fill(path: Path) -> None:
 
 
 def _every_row(path: Path, table: str, order: str) -> list[Record]:
-    names = rows_of(path, f"SELECT name FROM pragma_table_info('{table}')")  # noqa: S608 - ours
+    names = rows_of(path, f"SELECT name FROM pragma_table_xinfo('{table}')")  # noqa: S608 - ours
     rows = rows_of(path, f"SELECT * FROM {table} ORDER BY {order}")  # noqa: S608 - ours
     return [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -141,11 +141,13 @@ class _Lists:
         handler = _handler(EventsHandler, request)
         handler.services = cast("Any", SimpleNamespace(reader=self._reader))
         handler._generation = await self._reader.generation()
-        query = handler.query("after", "limit", "wait")
+        query = handler.query(*events._NAMES)
         limit = count(query, "limit", events._PAGE, events.PAGE_MAX, least=0)
         assert 0 <= limit <= events.PAGE_MAX
         assert 0 <= seconds(query, "wait", 0.0, events.WAIT_S_MAX) <= events.WAIT_S_MAX
-        cursor = await handler._start(request.headers.get("Last-Event-ID") or query.get("after"))
+        after = request.headers.get("Last-Event-ID") or query.get("after")
+        since_us = filters.instant(query, "since")
+        cursor = await handler._start(after, since_us)
         newest = self._kept[-1]["row"]
         assert GONE_BEFORE - 1 <= cursor <= newest
         found = await self._reader.events_after(cursor, limit)
