@@ -172,7 +172,8 @@ def _run(loaded: Loaded, options: argparse.Namespace) -> int:
 
         autoreload.add_reload_hook(sys.stdout.flush)
     try:
-        asyncio.run(_serve(loaded, options, manager))
+        with asyncio.Runner(loop_factory=daemon.new_event_loop) as runner:
+            runner.run(_serve(loaded, options, manager))
     except StoryEnded:
         return SOFTWARE
     except StartRefused as refused:

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tornado.ioloop import IOLoop
 
+from plivostatusd.web.transport.choice import VARIABLE, new_event_loop
 from tests.logbook import Logbook
 from tests.meta.source import FIGURES
 from tests.shares import (  # noqa: F401 - hooks, found here by their names
@@ -116,14 +117,26 @@ def expect_log(logbook: Logbook) -> Callable[[str], None]:
     return logbook.expect
 
 
+@pytest.fixture(params=["llhttp", "tornado"])
+def each_transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a test run on either transport, in this process and in daemons that it starts."""
+    if request.param == "tornado":
+        monkeypatch.setenv(VARIABLE, "tornado")
+    else:
+        monkeypatch.delenv(VARIABLE, raising=False)
+
+
 @pytest.fixture
-def io_loop() -> Iterator[IOLoop]:
+def io_loop(request: pytest.FixtureRequest) -> Iterator[IOLoop]:
     """
     A loop of the test's own, in place of pytest-tornado's, which calls what Tornado deprecates.
 
-    It ends as asyncio.run() ends: what still runs is cancelled, then the loop is closed.
+    In unit/ it is of the program's kind (PLIVOSTATUSD_TRANSPORT=tornado: asyncio's own); elsewhere
+    the program is a child that makes its own. It ends as asyncio.run() ends: what still runs is
+    cancelled, then the loop is closed.
     """
-    loop = IOLoop(make_current=False)
+    make = new_event_loop if "unit" in request.path.parts else asyncio.new_event_loop
+    loop = IOLoop(make_current=False, asyncio_loop=make())
     aio = loop.asyncio_loop
     asyncio.set_event_loop(aio)
     yield loop

@@ -61,6 +61,7 @@ from plivostatusd.web.failures import Failures
 from plivostatusd.web.handler import Services
 from plivostatusd.web.in_flight import InFlight
 from plivostatusd.web.metrics import Metrics
+from plivostatusd.web.transport.choice import means
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -128,7 +129,9 @@ class Daemon:
                 async with asyncio.timeout(WAKE_S_MAX):
                     await self._awake.wait()
             _settle_garbage_collector()
-            log.info("started", version=__version__, pid=os.getpid())
+            runs = means(asyncio.get_running_loop())
+            self._metrics.runs_on(*runs)
+            log.info("started", version=__version__, pid=os.getpid(), **runs._asdict())
             self._manager.ready()
             if self._manager.is_there:
                 stack.push_async_callback(_end, self._begin(self._watch().run()))

@@ -94,8 +94,8 @@ class CallbackServer(ExchangeServer):
 
 
 def _request_of(exchange: Exchange) -> Signed:
-    headers = {name.lower(): value for name, value in exchange.headers.items()}
-    return Signed(exchange.method, exchange.path, exchange.query, headers, exchange.body)
+    fields = exchange.fields
+    return Signed(exchange.method, exchange.path, exchange.query, fields, exchange.body)
 
 
 def _route(path: str) -> tuple[bool, str | None]:

@@ -21,7 +21,12 @@ from tornado.httputil import (
 from tornado.iostream import IOStream
 
 from plivostatusd.web import framing
-from plivostatusd.web.server import BUFFER_BYTES_MAX, KERNEL_BYTES_MAX, READ_BYTES
+from plivostatusd.web.server import (
+    BUFFER_BYTES_MAX,
+    KERNEL_BYTES_MAX,
+    READ_BYTES,
+    http_server,
+)
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -133,6 +138,22 @@ class Connection(IOStream):
 
 def _has_failed(head: Future[bytes]) -> bool:
     return head.done() and head.exception() is not None
+
+
+class StreamServer:
+    """Tornado's own HTTP server in front of *door*, on connections that are given to it."""
+
+    def __init__(self, door: HTTPServerConnectionDelegate, connections: Connections) -> None:
+        self._server = http_server(Watched(door))
+        self._connections = connections
+
+    def take(self, sock: socket.socket, address: object) -> None:
+        """Serve an accepted connection."""
+        self._server.handle_stream(Connection(sock, self._connections), address)  # type: ignore[arg-type]  # what accept gave
+
+    async def close(self) -> None:
+        """Close every connection; return when all are."""
+        await self._server.close_all_connections()
 
 
 class Watched(HTTPServerConnectionDelegate):

@@ -18,9 +18,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from plivostatusd.log import get_logger
-from plivostatusd.web.connection import Connection, Watched
 from plivostatusd.web.connections import Bounds, Connections
-from plivostatusd.web.server import http_server
+from plivostatusd.web.transport.choice import server_of
 
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerConnectionDelegate
@@ -70,7 +69,7 @@ class Entrance:
         self._bounds = bounds
         self._connections = Connections(bounds, partial(gauges.connection_cut, name))
         gauges.count_connections(name, self._connections.__len__)
-        self._server = http_server(Watched(door))
+        self._server = server_of(door, self._connections)
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
         self._is_stopped = False
@@ -103,7 +102,7 @@ class Entrance:
     async def close(self) -> None:
         """Close what is still connected."""
         self.stop()
-        await self._server.close_all_connections()
+        await self._server.close()
         self._connections.close()
 
     # Accepting
@@ -124,7 +123,7 @@ class Entrance:
                     return
             else:
                 self._has_given_back = False
-                self._server.handle_stream(Connection(sock, self._connections), address)
+                self._server.take(sock, address)
 
     def _wait_for_room(self) -> None:
         """Every connection is in work: those that come wait in the kernel until one is not."""

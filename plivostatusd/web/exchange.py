@@ -22,8 +22,12 @@ from tornado.httputil import (
 
 from plivostatusd.web.in_flight import InFlight
 from plivostatusd.web.server import announced_bytes
+from plivostatusd.web.transport.answer import Answer
+from plivostatusd.web.transport.fields import Fields
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tornado.httputil import HTTPConnection
 
 TRICKLE_BYTES_MAX: Final = 1024 * 1024
@@ -50,6 +54,13 @@ class Exchange(HTTPMessageDelegate):
         """The raw body."""
         chunks = self._chunks
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """The headers, under names in lower case."""
+        if isinstance(self.headers, Fields):
+            return self.headers.combined
+        return {name.lower(): value for name, value in self.headers.items()}
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
@@ -95,13 +106,18 @@ class Exchange(HTTPMessageDelegate):
         if not self._is_open:
             return
         self._close()
-        body = b"" if self.method == "HEAD" else text.encode()
-        length = str(len(text.encode()))
-        fields = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": length}
+        body = text.encode()
+        fields = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body))}
+        if self.method == "HEAD":
+            body = b""
         if self._server.is_draining or not self._is_whole:
             fields["Connection"] = "close"
+        fields.update(headers or {})
+        if isinstance(self._connection, Answer):
+            self._connection.whole(status, tuple(fields.items()), body)
+            return
         start_line = ResponseStartLine("HTTP/1.1", status, HTTPStatus(status).phrase)
-        self._connection.write_headers(start_line, HTTPHeaders(fields | (headers or {})), body)
+        self._connection.write_headers(start_line, HTTPHeaders(fields), body)
         self._connection.finish()
 
     def _close(self) -> None:

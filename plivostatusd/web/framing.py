@@ -23,17 +23,42 @@ if TYPE_CHECKING:
     from tornado.httputil import HTTPHeaders
 
 
-def fault(head: bytes, version: str, headers: HTTPHeaders) -> str | None:
-    """
-    Say what is wrong with a request, by its *head* as it came and what was read from that.
+def fault_so_far(beginning: bytes) -> str | None:
+    """Say what is wrong with a head that has not ended yet, so that its end is not waited for."""
+    ends = beginning.count(b"\n")
+    if ends > _LINES_MAX:
+        return "too many header fields"
+    if beginning.count(b"\r\n") != ends:
+        return "a line ends in something else than CR LF"
+    return None
 
-    Source: RFC 9112, sections 2.2 (line ends), 3.2 (Host), 6.1 and 6.3 (length), read 2026-11-23.
-    """
+
+def fault_of_lines(head: bytes) -> str | None:
+    """Say what is wrong with a whole head's lines, before anybody reads them."""
     ends = head.count(b"\r\n")
     if head.count(b"\n") != ends or head.count(b"\r") != ends:
         return "a line ends in something else than CR LF"
     if ends > _LINES_MAX:
         return "too many header fields"
+    if b"\n " in head or b"\n\t" in head:
+        return "a folded header field"
+    return None
+
+
+def fault(head: bytes, version: str, headers: HTTPHeaders) -> str | None:
+    """
+    Say what is wrong with a request, by its *head* as it came and what was read from that.
+
+    Source: RFC 9112, sections 2.2 (line ends), 3.2 (Host), 5.2 (folding), 6.1 and 6.3 (length),
+    read 2026-11-23.
+    """
+    if sentence := fault_of_lines(head):
+        return sentence
+    return fault_of_fields(version, headers)
+
+
+def fault_of_fields(version: str, headers: HTTPHeaders) -> str | None:
+    """Say what is wrong with the fields that were read."""
     if "," in headers.get("Content-Length", ""):  # of several fields Tornado makes a list
         return "Content-Length twice"
     if version != "HTTP/1.1":

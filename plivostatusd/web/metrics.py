@@ -168,6 +168,13 @@ class Metrics:
         )
         started.set_to_current_time()
         Info(name("build"), "Versions of what runs", registry=registry).info(_versions())
+        self._transport = Info(
+            name("transport"), "The event loop, and what reads HTTP", registry=registry
+        )
+
+    def runs_on(self, loop: str, parser: str) -> None:
+        """Say which event loop runs, and what reads HTTP."""
+        self._transport.info({"loop": loop, "parser": parser})
 
     def callback_recorded(self, recorded: Recorded, report: Report, trust: str) -> None:
         """Count a new event; the one that brings the delivery tells how long that took."""

@@ -18,6 +18,7 @@ from tornado.ioloop import IOLoop
 from plivostatusd import __version__
 from plivostatusd.store.database import connect_writer
 from plivostatusd.store.snapshot import name_of
+from plivostatusd.web.transport.choice import VARIABLE
 from tests.acceptance.daemon import ROOT, Daemon, running
 from tests.wire import ask
 
@@ -25,6 +26,7 @@ UNUSED = "http://127.0.0.1:9"
 NOBODY = 65_534
 PYTHON = [sys.executable, "-m", "plivostatusd"]
 READY_S_MAX = 3.0
+OURS = ("uvloop", "httptools")
 IDLE_KIB_MAX = 60 * 1024
 
 
@@ -107,6 +109,19 @@ async def test_bad_configuration(daemon: Daemon, more: list[str]) -> None:
         assert words in err
     assert 5 == err.count(f"{daemon.config}:")
     assert not daemon.store_path.exists()
+
+
+@pytest.mark.usefixtures("each_transport")
+async def test_what_runs(daemon: Daemon) -> None:
+    """The log and a metric say which event loop runs, and what reads HTTP."""
+    await daemon.start()
+    line = await daemon.line("started")
+    text = (await daemon.api("GET", "/metrics")).text
+    shown = f'plivostatusd_transport_info{{loop="{line["loop"]}",parser="{line["parser"]}"}} 1.0'
+    assert shown in text
+    words = {(line["loop"].split()[0], line["parser"].split()[0])}
+    assert words == ({("asyncio", "tornado")} if os.environ.get(VARIABLE) else {OURS})
+    await daemon.stop()
 
 
 async def test_no_configuration(tmp_path: Path) -> None:

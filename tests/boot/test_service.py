@@ -38,6 +38,12 @@ def test_stop_and_start(service: Service) -> None:
     assert service.answers()
 
 
+def test_what_runs(service: Service) -> None:
+    """HTTP is read in C, on uvloop's loop: what is vendored runs here, in this sandbox."""
+    assert '"loop":"uvloop ' in service.journal()
+    assert '"parser":"httptools ' in service.journal()
+
+
 def test_restart_keeps_the_sockets(service: Service) -> None:
     """The sockets after a restart are the ones from before; api.sock is for the group."""
     before = sockets(service)

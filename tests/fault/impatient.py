@@ -13,13 +13,12 @@ import sys
 from dataclasses import replace
 
 from plivostatusd.__main__ import main
-from plivostatusd.daemon import Daemon
+from plivostatusd.daemon import doors
 
 if __name__ == "__main__":
     bounds = json.loads(sys.argv[1])
     if "descriptors" in bounds:
         descriptors = bounds.pop("descriptors")
         resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
-    house = sys.modules[Daemon.__module__]
-    house.BOUNDS = replace(house.BOUNDS, **bounds)  # type: ignore[attr-defined]  # any module's type
+    doors.BOUNDS = replace(doors.BOUNDS, **bounds)  # type: ignore[misc]  # Final to all but tests
     sys.exit(main(sys.argv[2:]))

@@ -14,6 +14,8 @@ from tests.fault.strangers import BEARER, TO, besieged, connected, spelt_callbac
 from tests.meta.source import FIGURES
 from tests.wire import Place, Wire, spelt
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 IDLE = 1_000
 SLOW = 80
 MIB_MAX = 32.0

@@ -16,6 +16,8 @@ from tests.fault.strangers import BEARER, Siege, besieged, connected
 from tests.meta.source import FIGURES
 from tests.wire import Place, Wire, spelt
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 RECIPIENTS = 1_000
 HELD_BYTES = 6 * 1024 * 1024
 MIB_MAX = 48.0

@@ -14,8 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from tests.fault.strangers import BEARER, TO, Siege, besieged, spelt_callback
 from tests.wire import Place, Wire, spelt
+
+pytestmark = pytest.mark.usefixtures("each_transport")
 
 LINE = b"POST /health HTTP/1.1"
 HOST = b"Host: localhost"
@@ -130,7 +134,7 @@ PLAIN = {
     "a length in capitals": head(b"CONTENT-LENGTH:3") + b"abc",
     "chunks": head(CHUNKED) + CHUNKS,
     "chunks in capitals": head(b"TRANSFER-ENCODING:CHUNKED") + CHUNKS,
-    "chunks in odd case": head(b"transfer-Encoding: \t cHuNkEd \t") + CHUNKS,
+    "chunks in odd case": head(b"transfer-Encoding: \t cHuNkEd ") + CHUNKS,
     "chunk sizes with zeros": head(CHUNKED) + b"0003\r\nabc\r\n000\r\n\r\n",
     "an empty line before": b"\r\n" + head(LENGTH) + b"abc",
     "a request in the body": head(b"Content-Length: 20") + b"GET / HTTP/1.1\r\n\r\n\r\n",

@@ -43,6 +43,8 @@ ONLY_IN = {
     "prometheus_client": {"web"},
     "tornado": {"web", "daemon", "__main__", "simulator"},
     "structlog": {"log"},
+    "httptools": {"web"},
+    "uvloop": {"web"},
 }
 
 NOT_PURE = {

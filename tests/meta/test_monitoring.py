@@ -35,6 +35,7 @@ def test_every_metric() -> None:
     metrics = Metrics()
     Failures(metrics.registry, asyncio.Event())
     metrics.probe_ended(successful=True)
+    metrics.runs_on("uvloop", "httptools")
     metrics.certificate_seen(0.0)
     told = {words(cells[0])[0]: tuple(sorted(words(cells[1]))) for cells in rows(TEXT, "metric")}
     assert exported(metrics.registry) == told

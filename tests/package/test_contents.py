@@ -266,7 +266,7 @@ def stanzas(text: str) -> list[dict[str, str]]:
     ]
 
 
-SAME = {"mit": "expat", "apache 2.0": "apache-2.0"}
+SAME = {"mit": "expat", "mit license": "expat", "apache 2.0": "apache-2.0"}
 UNSAID = {"aiosqlite": "Expat"}
 """Those whose metadata names a licence by classifier alone."""
 

@@ -284,7 +284,7 @@ async def test_a_pace_that_moves(io_loop: object) -> None:
     assert 0.079 <= loop.time() - begun_s
     pace.hold_back(0.0)
     pace.spend()
-    assert 0.04 < pace.next_s - loop.time() <= 0.05
+    assert 0.04 < pace.next_s - loop.time() <= 0.051  # uvloop tells whole milliseconds
 
 
 async def test_a_pace_that_changes(io_loop: object) -> None:

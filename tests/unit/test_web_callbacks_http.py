@@ -23,6 +23,8 @@ from tests.logbook import Logbook
 from tests.unit.listeners import Listeners, callback, running, serve, until
 from tests.wire import FORM, Wire, ask, spelt
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 LIMIT = 16_384
 CONTINUE = b"HTTP/1.1 100 (Continue)\r\n\r\n"
 
@@ -127,10 +129,11 @@ async def test_endless_body(house: Listeners) -> None:
 
 @pytest.mark.parametrize("length", [str(TRICKLE_BYTES_MAX + 1), "9" * 30, "9" * 5_000])
 async def test_absurd_length(house: Listeners, length: str) -> None:
-    """A length that is far too large is 413 before any of it is read."""
+    """A length that is far too large is refused before any of it is read: 413 if it is a number."""
     async with Wire.to(house.public_port) as wire:
         await wire.write(spelt("POST", "/plivo/status", headers={"Content-Length": length}))
-        assert 413 == (await wire.answer()).status
+        # llhttp knows no number beyond 64 bits.
+        assert (await wire.answer()).status in ({413} if len(length) < 20 else {400, 413})
         assert b"" == await wire.rest()
     assert 0 == house.callbacks.in_flight.count
 

@@ -17,6 +17,8 @@ from plivostatusd.web.followers import FOLLOWERS_MAX
 from tests.unit.listeners import Listeners, callback, running, until
 from tests.wire import Answer, Wire, ask, spelt
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 STREAM = {"Accept": "text/event-stream"}
 
 
