@@ -41,9 +41,14 @@ WORDS: Final = (
 def opened(folder: Path) -> Iterator[Callable[[bytes], None]]:
     """Give the target."""
     del folder
-    logging.getLogger("tornado").setLevel(logging.CRITICAL)
-    with asyncio.Runner() as runner:
-        yield lambda content: runner.run(_check(content))
+    log = logging.getLogger("tornado")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with asyncio.Runner() as runner:
+            yield lambda content: runner.run(_check(content))
+    finally:
+        log.setLevel(before)
 
 
 async def _check(content: bytes) -> None:
