@@ -8,7 +8,6 @@ closed, and as it has no name, gone.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 from plivostatusd.domain.errors import StoreDamaged, StoreUnavailable
 from plivostatusd.log import get_logger
 from plivostatusd.store import backup
-from plivostatusd.store.failure import damage_of
+from plivostatusd.store.failure import told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,15 +56,11 @@ class Backup:
         async with self._one_at_a_time:
             began_s = time.monotonic()
             try:
-                copy = await loop.run_in_executor(thread, backup.take, self._path)
+                with told(self._path, self._writer.condemn):
+                    copy = await loop.run_in_executor(thread, backup.take, self._path)
             except StoreDamaged as error:
                 self._writer.condemn(error)
                 raise
-            except sqlite3.Error as error:
-                if damage := damage_of(error, self._path):
-                    self._writer.condemn(damage)
-                    raise damage from error
-                raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
             except OSError as error:
                 hint = f"df -h {self._path.parent}; ls -ld {self._path.parent}"
                 raise StoreUnavailable(

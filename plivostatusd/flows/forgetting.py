@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from plivostatusd.domain.errors import Refusal, StoreUnavailable
+from plivostatusd.domain.errors import Refusal
 from plivostatusd.log import get_logger
 from plivostatusd.store import forgetting, rebuilding
-from plivostatusd.store.failure import damage_of
+from plivostatusd.store.failure import told
 from plivostatusd.store.forgetting import Blanked, Found, Number
 
 if TYPE_CHECKING:
@@ -77,14 +77,10 @@ class Forgetting:
             look = partial(asyncio.get_running_loop().run_in_executor, thread)
             try:
                 counts: Counter[str] = Counter()
-                async for progress in self._forget(Number(number), by, look, counts):
-                    yield progress
-                remains = await self._clean(Number(number), look)
-            except sqlite3.Error as error:
-                if damage := damage_of(error, self._path):
-                    self._writer.condemn(damage)
-                    raise damage from error
-                raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+                with told(self._path, self._writer.condemn):
+                    async for progress in self._forget(Number(number), by, look, counts):
+                        yield progress
+                    remains = await self._clean(Number(number), look)
             finally:
                 thread.shutdown(wait=False)
         log.info("number_forgotten", by=by, **counts, remains=len(remains))

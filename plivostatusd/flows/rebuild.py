@@ -15,10 +15,9 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.log import get_logger
 from plivostatusd.store import figures, folding, rebuilding
-from plivostatusd.store.failure import damage_of
+from plivostatusd.store.failure import told
 from plivostatusd.store.rebuilding import Difference, Stretch
 
 if TYPE_CHECKING:
@@ -64,22 +63,18 @@ class Rebuild:
         thread = ThreadPoolExecutor(1, thread_name_prefix="rebuild")
         loop = asyncio.get_running_loop()
         try:
-            connection = await loop.run_in_executor(thread, rebuilding.connect, self._path)
-            try:
-                look = partial(loop.run_in_executor, thread)
-                async for stretch in _stretches(connection, ids, look):
-                    if writes and not isinstance(stretch, str):
-                        await self._write(stretch.differences, by)
-                    yield stretch
-                if not ids:
-                    yield await self._compare_figures(connection, look, writes, by)
-            finally:
-                thread.submit(connection.close)  # behind whatever it is still asked
-        except sqlite3.Error as error:
-            if damage := damage_of(error, self._path):
-                self._writer.condemn(damage)
-                raise damage from error
-            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+            with told(self._path, self._writer.condemn):
+                connection = await loop.run_in_executor(thread, rebuilding.connect, self._path)
+                try:
+                    look = partial(loop.run_in_executor, thread)
+                    async for stretch in _stretches(connection, ids, look):
+                        if writes and not isinstance(stretch, str):
+                            await self._write(stretch.differences, by)
+                        yield stretch
+                    if not ids:
+                        yield await self._compare_figures(connection, look, writes, by)
+                finally:
+                    thread.submit(connection.close)  # behind whatever it is still asked
         finally:
             thread.shutdown(wait=False)
 

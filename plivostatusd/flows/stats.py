@@ -8,13 +8,11 @@ and stops when nobody waits for the answer any more.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.store import figures, rebuilding
-from plivostatusd.store.failure import damage_of
+from plivostatusd.store.failure import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,12 +36,8 @@ class Stats:
         async with self._one_at_a_time:
             thread = ThreadPoolExecutor(1, thread_name_prefix="stats")
             try:
-                return await self._count(thread, wanted)
-            except sqlite3.Error as error:
-                if damage := damage_of(error, self._path):
-                    self._condemn(damage)
-                    raise damage from error
-                raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+                with told(self._path, self._condemn):
+                    return await self._count(thread, wanted)
             finally:
                 thread.shutdown(wait=False)
 

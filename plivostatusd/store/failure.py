@@ -8,6 +8,8 @@ everywhere, with what to type.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +34,22 @@ def damage_of(error: Exception, path: Path) -> StoreDamaged | None:
     if code & _PRIMARY in _DAMAGE or code == sqlite3.SQLITE_READONLY_DBMOVED:
         return StoreDamaged(str(error), command=repair(path))
     return None
+
+
+@contextmanager
+def told(path: Path, condemn: Callable[[StoreDamaged], None]) -> Iterator[None]:
+    """
+    Name what SQLite raises in the block, as whoever asked hears of it: `StoreUnavailable`.
+
+    When it says that the store at *path* is damaged, *condemn* hears of it first.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        if damage := damage_of(error, path):
+            condemn(damage)
+            raise damage from error
+        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
 
 def unavailable(error: Exception, path: Path) -> StoreUnavailable:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiosqlite
 
-from plivostatusd.domain.errors import StoreUnavailable
-from plivostatusd.store.failure import damage_of
+from plivostatusd.store.failure import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -115,14 +114,9 @@ class Reader:
             await connection.close()
 
     async def _all(self, sql: str, arguments: tuple[object, ...] = ()) -> list[Record]:
-        try:
+        with told(self._path, self._condemn):
             connection = self._connection or await self._open()
             rows = await connection.execute_fetchall(sql, arguments)
-        except sqlite3.Error as error:
-            if damage := damage_of(error, self._path):
-                self._condemn(damage)
-                raise damage from error
-            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
         return [dict(row) for row in rows]
 
     async def _open(self) -> aiosqlite.Connection:
