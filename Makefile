@@ -21,7 +21,7 @@ export PYTHON
 help:
 	@echo 'make demo    simulator and daemon on loopback, a few messages, how their status unfolds'
 	@echo 'make test    the whole test suite'
-	@echo 'make check   format, lint, types and the fast tests: under a minute, for every commit'
+	@echo 'make check   format, lint, types and the fast tests: a minute and a half, for every commit'
 	@echo 'make soak    kill -9, ROUNDS=1000 times: nothing acknowledged is lost, nothing is doubled'
 	@echo 'make fuzz    bytes that break something: SEED=... SECONDS_EACH=60 ENGINE=... TARGETS=...'
 	@echo 'make api-check   requests that the OpenAPI document allows, and others: SEED=... EXAMPLES=25'
