@@ -24,6 +24,7 @@ from pathlib import Path
 from plivostatusd.store.database import connect_writer
 
 from .processes import Cores, Daemon, daemon
+from .stores import EVENTS, TALLIES
 
 ROUNDS = 9
 _DAY_US = 86_400_000_000
@@ -46,20 +47,6 @@ SELECT printf('01930000-0000-7000-8000-%012x', n), printf('3e82ae9d-2c78-4d85-b1
     :from + n * :step, :from + n * :step + 3000000, zeroblob(150)
 FROM counted
 """
-_EVENTS = """
-INSERT INTO events (message, status, sequence, at, received_at, source, trust, error_code, units,
-    amount, mcc, mnc, status_after, message_uuid, verified_by, nonces, raw)
-SELECT row, CASE step WHEN 1 THEN 'queued' WHEN 2 THEN 'sent' ELSE current_status END, step,
-    created_at + step * 900000, created_at + step * 1000000, 'callback', 'full',
-    CASE step WHEN 3 THEN error_code END, units, amount, mcc, mnc,
-    CASE step WHEN 1 THEN 'queued' WHEN 2 THEN 'sent' ELSE current_status END, message_uuid,
-    'auth_token 1', printf('%020d %020d', row * 8 + step, row * 8 + step + 4),
-    CAST('POST /plivo/' || ref || '/status' AS BLOB)
-FROM messages CROSS JOIN (SELECT 1 AS step UNION ALL SELECT 2 UNION ALL SELECT 3)
-"""
-_TALLIES = (
-    "INSERT INTO tallies SELECT current_status, count(*) FROM messages GROUP BY current_status"
-)
 
 
 def make(path: Path, count: int, days: int) -> None:
@@ -71,8 +58,8 @@ def make(path: Path, count: int, days: int) -> None:
         connection.execute("BEGIN IMMEDIATE")
         terms = {"count": count, "from": from_us, "step": span_us // count}
         connection.execute(_MESSAGES, terms)
-        connection.execute(_EVENTS)
-        connection.execute(_TALLIES)
+        connection.execute(EVENTS)
+        connection.execute(TALLIES)
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

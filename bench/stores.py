@@ -37,7 +37,7 @@ SELECT printf('01930000-0000-7000-8000-%012x', n), printf('3e82ae9d-2c78-4d85-b1
     CASE WHEN n <= :count - :open AND n % 20 <> 0 THEN 900 END
 FROM counted
 """
-_EVENTS = """
+EVENTS = """
 INSERT INTO events (message, status, sequence, at, received_at, source, trust, error_code, units,
     amount, mcc, mnc, status_after, message_uuid, verified_by, nonces, raw)
 SELECT row, CASE step WHEN 1 THEN 'queued' WHEN 2 THEN 'sent' ELSE current_status END, step,
@@ -48,7 +48,7 @@ SELECT row, CASE step WHEN 1 THEN 'queued' WHEN 2 THEN 'sent' ELSE current_statu
     CAST('POST /plivo/' || ref || '/status' AS BLOB)
 FROM messages CROSS JOIN (SELECT 1 AS step UNION ALL SELECT 2 UNION ALL SELECT 3)
 """
-_TALLIES = (
+TALLIES = (
     "INSERT INTO tallies SELECT current_status, count(*) FROM messages GROUP BY current_status"
 )
 
@@ -61,8 +61,8 @@ def make(path: Path, count: int, *, still_open: int = OPEN) -> None:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(_MESSAGES, terms)
-        connection.execute(_EVENTS)
-        connection.execute(_TALLIES)
+        connection.execute(EVENTS)
+        connection.execute(TALLIES)
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
