@@ -18,6 +18,8 @@ pytestmark = pytest.mark.usefixtures("each_transport")
 
 IDLE = 1_000
 SLOW = 80
+CLOCK_S = 0.001
+"""How much sooner a bound may end: uvloop counts time from whole milliseconds on."""
 MIB_MAX = 32.0
 """What strangers of these tests may cost, all together."""
 
@@ -33,6 +35,7 @@ async def test_slow_loris(tmp_path: Path, figure: Callable[[str], None]) -> None
     """Heads and bodies that come byte by byte are cut in time, first heads and later ones alike."""
     # The good client keeps within it, too, in a process that plays a thousand others on busy cores.
     bound_s = 3.0
+    least_s = bound_s - CLOCK_S
     async with besieged(tmp_path, head_s_max=bound_s, body_s_max=bound_s) as siege:
         public, api, unix = siege.places
         body = {
@@ -47,7 +50,7 @@ async def test_slow_loris(tmp_path: Path, figure: Callable[[str], None]) -> None
             for _ in range(SLOW)
         ]
         ends = await siege.good_until(asyncio.gather(*bad))
-        assert [] == [took_s for took_s, _ in ends if not bound_s <= took_s < bound_s + 2]
+        assert [] == [took_s for took_s, _ in ends if not least_s <= took_s < bound_s + 2]
         assert {b"", b"200"} == {said[9:12] for _, said in ends}
         figures = await siege.figures()
         cut = {name: count for name, count in figures.items() if "cut" in name}
