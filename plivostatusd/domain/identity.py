@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import uuid
 
 REF_BYTES = 16
+RANDOM_BYTES = 10
+"""What a message's id needs."""
 _MESSAGE_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _REF = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
@@ -17,10 +18,10 @@ def message_id(instant_us: int, random: bytes) -> str:
     Ids sort by the millisecond they were made in.
     """
     milliseconds = (instant_us // 1000) & 0xFFFF_FFFF_FFFF
-    value = bytearray(milliseconds.to_bytes(6, "big") + random[:10])
-    value[6] = 0x70 | (value[6] & 0x0F)
-    value[8] = 0x80 | (value[8] & 0x3F)
-    return str(uuid.UUID(bytes=bytes(value)))
+    digits = random[:RANDOM_BYTES].hex()
+    variant = "89ab"[random[2] >> 4 & 3]
+    head = f"{milliseconds:012x}"
+    return f"{head[:8]}-{head[8:]}-7{digits[1:4]}-{variant}{digits[5:8]}-{digits[8:]}"
 
 
 def ref(random: bytes) -> str:

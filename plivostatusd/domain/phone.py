@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _SEPARATORS = str.maketrans("", "", " -.()\u00a0")
 _E164 = re.compile(r"\+?([1-9]\d{6,14})", re.ASCII)
@@ -28,10 +29,12 @@ _GSM = _GSM_BASIC | _GSM_EXTENDED
 
 def normalise(number: str) -> str | None:
     """Spell *number* as E.164 with its plus sign; None when it is no international number."""
-    match = _E164.fullmatch(number.strip().translate(_SEPARATORS))
+    # Plivo's own spelling has nothing to take out.
+    match = _E164.fullmatch(number) or _E164.fullmatch(number.strip().translate(_SEPARATORS))
     return f"+{match[1]}" if match else None
 
 
+@lru_cache(1_024)  # a store has few senders, and each callback names one
 def normalise_sender(sender: str) -> str | None:
     """
     Check a sender: a number (as E.164), a short code, or an alphanumeric name of at most 11.

@@ -10,6 +10,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_WITHOUT_ZONE = datetime(1970, 1, 1)  # noqa: DTZ001 - for times that are UTC and do not say so
 _MICROSECOND = timedelta(microseconds=1)
 _TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2}[ Tt]\d{2}:\d{2}:\d{2}(?:\.\d+)?)\s*([Zz]|[+-]\d{2}:?\d{2})?", re.ASCII
@@ -35,7 +36,9 @@ def parse(text: str) -> int | None:
         return None
     local, zone = match.groups()
     try:
-        moment = datetime.fromisoformat(local + (zone or "Z").upper())
+        if zone is None:
+            return (datetime.fromisoformat(local) - _EPOCH_WITHOUT_ZONE) // _MICROSECOND
+        moment = datetime.fromisoformat(local + zone.upper())
         return (moment.astimezone(UTC) - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):
         return None

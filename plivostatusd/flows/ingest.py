@@ -39,6 +39,7 @@ log = get_logger()
 
 _REMARKS_ALARMING = frozenset({"duplicate_at_plivo", "uuid_of_another", "inference_wrong"})
 _FORBIDDEN: Final = 403
+_REQUEST_ID_BYTES: Final = 8
 UNKNOWN_PATH: Final = "unknown_path"
 """Why a signed request on a path that is not ours is refused."""
 _DOCTOR: Final = "plivostatusctl doctor"
@@ -104,7 +105,8 @@ class Ingest:
         `CallbackUnreadable` and `StoreUnavailable` (the queue is full) at once.
         """
         started_s = time.perf_counter()
-        request_id = os.urandom(8).hex()
+        random = os.urandom(_REQUEST_ID_BYTES + identity.RANDOM_BYTES)
+        request_id = random[:_REQUEST_ID_BYTES].hex()
         try:
             pairs, verdict = self._prove(request)
             if self.waiting >= self.queue_max:
@@ -112,7 +114,8 @@ class Ingest:
         except Refusal as refusal:
             self._refused(refusal, request, request_id)
             raise
-        arrival = self._arrival(request, ref, pairs, verdict)
+        message_random = random[_REQUEST_ID_BYTES:]
+        arrival = self._arrival(request, ref, pairs, verdict, message_random)
         future = self._put(arrival)
         self.waiting += 1
 
@@ -161,7 +164,12 @@ class Ingest:
         return pairs, self.verifier.verify(request, pairs if v3_can_sign else None)
 
     def _arrival(
-        self, request: Signed, ref: str | None, pairs: list[Pair], verdict: Verdict
+        self,
+        request: Signed,
+        ref: str | None,
+        pairs: list[Pair],
+        verdict: Verdict,
+        random: bytes,
     ) -> Arrival:
         now_us = self._now_us()
         return Arrival(
@@ -169,12 +177,12 @@ class Ingest:
             ref=ref,
             trust=verdict.trust,
             key_name=verdict.key.name,
-            key_fingerprint=" ".join(sorted(self.verifier.fingerprints)),
+            key_fingerprint=self.verifier.fingerprint,
             nonces=request.nonces,
             digest=request.digest,
             raw=_verbatim(request),
             received_us=now_us,
-            message_id=identity.message_id(now_us, os.urandom(10)),
+            message_id=identity.message_id(now_us, random),
             doubtful=self._is_doubtful(request, ref, verdict),
             use=self.token_uses.note(verdict, now_us, time.monotonic()),
         )

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from plivostatusd.store.writer import Instead, Writer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Arrival:
     """
     A verified callback. *message_id* is for the row that it may have to make.
+
+    Nobody changes one; but a frozen class takes three times as long to make.
 
     *doubtful*: what it says is worth a question at Plivo's API, should it decide the outcome.
     *use* is the use of a token that is to be written down with it.

@@ -6,8 +6,7 @@ Written in the transaction of the callback itself, once a minute a token (`flows
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from plivostatusd.store.transaction import Transaction
@@ -20,8 +19,7 @@ _NOTE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TokenUse:
+class TokenUse(NamedTuple):
     """A token (by its fingerprint) verified a callback by a family of signatures, V3 or V2."""
 
     key: str
