@@ -144,6 +144,8 @@ class _Stream:
 
     def read_until_regex(self, _: bytes, max_bytes: int) -> asyncio.Future[bytes]:
         """Read a head, as the daemon's own stream does."""
+        if self.has_ended:
+            raise StreamClosedError
         found = re.search(framing.HEAD, self._data)
         if (found.end() if found else len(self._data)) > max_bytes:
             self.has_ended = True
