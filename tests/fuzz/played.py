@@ -59,7 +59,7 @@ async def play(name: str, data: bytes, patience_s: float = _PATIENCE_S) -> Playe
         sending = asyncio.ensure_future(asyncio.get_running_loop().sock_sendall(client, data))
         await asyncio.sleep(0)
         server.take(served, address)
-        said = await _rest(client)
+        said = await rest(client)
         sending.cancel()
     await server.close()
     connections.close()
@@ -75,7 +75,8 @@ def _connected() -> tuple[socket.socket, socket.socket, object]:
         return client, *listening.accept()
 
 
-async def _rest(client: socket.socket) -> bytes:
+async def rest(client: socket.socket) -> bytes:
+    """Read until the other end closes, or resets."""
     loop = asyncio.get_running_loop()
     said = b""
     try:

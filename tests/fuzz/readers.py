@@ -50,11 +50,15 @@ class Door(ExchangeServer):
         self.taken: list[Taken] = []
 
     def handle(self, exchange: Exchange) -> None:
+        """Keep a whole request, and answer it."""
+        self.keep(exchange)
+        exchange.answer(200, "ok\n")
+
+    def keep(self, exchange: Exchange) -> None:
         """Keep a whole request."""
         target = exchange.path if exchange.query is None else f"{exchange.path}?{exchange.query}"
         fields = tuple(sorted((name.lower(), value) for name, value in exchange.headers.get_all()))
         self.taken.append(Taken(exchange.method, target, fields, exchange.body))
-        exchange.answer(200, "ok\n")
 
 
 # Ours
