@@ -45,14 +45,23 @@ class Played(NamedTuple):
     """How many there were, the refusal not counted."""
 
 
-async def play(name: str, data: bytes, patience_s: float = _PATIENCE_S) -> Played:
-    """Send *data* to the server of that *name* in one go, and wait for the connection's end."""
+async def play(
+    name: str,
+    data: bytes,
+    patience_s: float = _PATIENCE_S,
+    listening: socket.socket | None = None,
+) -> Played:
+    """
+    Send *data* to the server of that *name* in one go, and wait for the connection's end.
+
+    *listening* is for those who play thousands: to find a free port takes longer than all else.
+    """
     door = Door()
     why: list[str] = []
     bounds = Bounds(head_s_max=patience_s, body_s_max=patience_s, idle_s_max=patience_s)
     connections = Connections(bounds, why.append)
     server = SERVERS[name](door, connections)
-    client, served, address = _connected()
+    client, served, address = _connected(listening)
     with closing(client):
         # Before anybody looks at it, so that all of it is there when somebody does.
         client.setblocking(False)
@@ -69,10 +78,12 @@ async def play(name: str, data: bytes, patience_s: float = _PATIENCE_S) -> Playe
     return Played(door.taken, end, len(statuses) - len(refusals))
 
 
-def _connected() -> tuple[socket.socket, socket.socket, object]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        client = socket.create_connection(listening.getsockname())
-        return client, *listening.accept()
+def _connected(listening: socket.socket | None) -> tuple[socket.socket, socket.socket, object]:
+    if listening is None:
+        with socket.create_server(("127.0.0.1", 0)) as own:
+            return _connected(own)
+    client = socket.create_connection(listening.getsockname())
+    return client, *listening.accept()
 
 
 async def rest(client: socket.socket) -> bytes:

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import logging
 import random
+import socket
 import sys
 import tempfile
 from collections import Counter
@@ -47,10 +48,10 @@ async def poured(inputs: Iterator[bytes], each: Callable[[bytes], Awaitable[None
 async def straight(chance: random.Random, count: int) -> tuple[Counter[str], list[bytes]]:
     """Compare *count* connections; give a tally of what became of them, and those with a fault."""
     tally: Counter[str] = Counter()
-    found = []
+    found: list[bytes] = []
 
     async def compare(data: bytes) -> None:
-        ours, theirs = await play("ours", data), await play("tornado", data)
+        ours, theirs = [await play(name, data, listening=listening) for name in SERVERS]
         tally["connections"] += 1
         tally["requests taken by ours"] += len(ours.taken)
         tally["requests taken by tornado"] += len(theirs.taken)
@@ -60,7 +61,8 @@ async def straight(chance: random.Random, count: int) -> tuple[Counter[str], lis
             tally[sentence] += 1
             found.append(data)
 
-    await poured(drawn(chance, count), compare)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        await poured(drawn(chance, count), compare)
     return tally, found
 
 
