@@ -29,6 +29,8 @@ from tests.wire import Wire, ask, spelt
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
+FLOOD = b"x" * 2**25
+"""More than the kernel takes for anybody."""
 BOUNDS = Bounds(pause_s=0.01, calm_s=0.05)
 
 
@@ -272,6 +274,19 @@ async def test_long_work_after_pipelining() -> None:
         assert 200 == (await wire.answer()).status
         await wire.write(b"nce HTTP/1.1\r\nHost: x\r\n\r\n")
         assert 200 == (await wire.answer()).status
+
+
+async def test_behind_work() -> None:
+    """While a request is in work, what is sent behind it is left to the kernel and the client."""
+    async with house() as here, here.waiting(1) as (wire,), Wire.to(here.port) as other:
+        sending = asyncio.ensure_future(wire.write(spelt("POST", "/at-once", FLOOD)))
+        for _ in range(100):
+            await served(other)
+        assert not sending.done()
+        here.door.answer_one()
+        assert [200, 413] == [(await wire.answer()).status for _ in range(2)]
+        await asyncio.wait([sending])
+        assert isinstance(sending.exception(), ConnectionError)
 
 
 @pytest.mark.parametrize("part", [b"G", spelt("GET", "/at-once") + b"G", b"\r"])
