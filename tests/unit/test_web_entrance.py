@@ -9,7 +9,7 @@ import os
 import re
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -168,6 +168,25 @@ async def test_no_room(logbook: Logbook) -> None:
         for wire in wires[1:]:
             here.door.answer_one()
             assert 200 == (await wire.answer()).status
+
+
+@pytest.mark.allow_log("accepting_paused")
+async def test_no_request_is_cut_for_room() -> None:
+    """Whoever connects while the requests of all others are to be read is served after them."""
+    async with house(connections_max=3) as here:
+        place, asked = ("127.0.0.1", here.port), spelt("GET", "/at-once")
+        with ExitStack() as stack:
+            early = [stack.enter_context(socket.create_connection(place)) for _ in range(3)]
+            await until(lambda: here.open == 3)
+            # Within one turn of the loop: which of these it hears of first is not ours to say.
+            for each in early:
+                each.sendall(asked)
+            late = stack.enter_context(socket.create_connection(place))
+            late.sendall(asked)
+            for each in (*early, late):
+                each.setblocking(False)
+                answer = await asyncio.get_running_loop().sock_recv(each, 100)
+                assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.expect_log("accepting_paused")
