@@ -246,7 +246,7 @@ async def test_bound_grows_where_it_must() -> None:
 @pytest.mark.expect_log("accepting_paused")
 async def test_never_a_busy_loop(logbook: Logbook) -> None:
     """While nothing can be accepted it is tried once a pause, however many wait."""
-    async with house(pause_s=0.02) as here:
+    async with house(pause_s=0.02, calm_s=60.0) as here:
         here.listening.errors = [errno.EMFILE] * 1_000
         loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
