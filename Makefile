@@ -56,6 +56,7 @@ soak:
 	@$(RUN) tests.fault.soak $(or $(ROUNDS),1000) $(SEED)
 
 # What is found lies in build/fuzz/TARGET/ then; mended, it belongs into tests/data/fuzz/TARGET/.
+# Smugglers by the hundred thousand: python -m tests.fuzz.volume --straight=300000 --proxied=60000
 fuzz:
 	@packaging/setup-dev fuzz
 	@$(RUN) tests.fuzz $(if $(SEED),--seed=$(SEED)) $(if $(ENGINE),--engine=$(ENGINE)) \

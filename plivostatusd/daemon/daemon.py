@@ -123,6 +123,7 @@ class Daemon:
             await self._build(stack)
             stack.push_async_callback(self._drain)
             self._doors.open({"callbacks": self._callbacks, "api": application(self._services)})
+            self._ingest.queue_max = terms.queue_max(self._config, self._doors.connections_max)
             for story in (self._wake(), self._reload_when_told(), self._front_door.run()):
                 stack.push_async_callback(_end, self._begin(story))
             with suppress(TimeoutError):
@@ -424,7 +425,7 @@ class Daemon:
     def _apply(self, old: Config, new: Config) -> None:
         configure_logs(new, dev=self._is_dev)
         self._ingest.verifier = terms.verifier(new)
-        self._ingest.queue_max = new.callbacks.queue_max
+        self._ingest.queue_max = terms.queue_max(new, self._doors.connections_max)
         self._callbacks.body_bytes_max = new.callbacks.body_max
         self._services.rules = terms.rules(new)
         self._services.knows = terms.knows(new, self._path)

@@ -44,7 +44,11 @@ HEADS_S_MAX: Final = 0.3
 
 
 class Doors:
-    """The listeners `callbacks` and `api`. Made and used on the event loop."""
+    """
+    The listeners `callbacks` and `api`. Made and used on the event loop.
+
+    *connections_max* is how many each may have: known once they are open.
+    """
 
     def __init__(self, config: Config, manager: ServiceManager, metrics: Metrics) -> None:
         self._config = config
@@ -52,6 +56,7 @@ class Doors:
         self._metrics = metrics
         self._sockets: dict[str, list[socket.socket]] = {}
         self._entrances: dict[str, Entrance] = {}
+        self.connections_max = BOUNDS.connections_max
 
     def bind(self, stack: AsyncExitStack) -> None:
         """
@@ -94,6 +99,7 @@ class Doors:
     def open(self, doors: Mapping[str, HTTPServerConnectionDelegate]) -> None:
         """Begin to take connections, and hand their requests to *doors*."""
         bounds = self._bounds()
+        self.connections_max = bounds.connections_max
         for name, door in doors.items():
             entrance = Entrance(name, door, self._metrics, bounds=bounds)
             self._entrances[name] = entrance

@@ -41,6 +41,16 @@ def verifier(config: Config) -> Verifier:
     return Verifier(keys, config.callbacks.public_url, minimum=minimum)
 
 
+def queue_max(config: Config, connections_max: int) -> int:
+    """
+    How many callbacks may wait: each holds its connection, and some are left to say 503 on.
+
+    Else no queue of ours would ever be full, and whoever comes when all connections are in work
+    would wait in the kernel, hear nothing, and come again.
+    """
+    return min(config.callbacks.queue_max, connections_max * 3 // 4)
+
+
 def api_options(config: Config) -> ApiOptions:
     """How Plivo's API is reached."""
     plivo = config.plivo

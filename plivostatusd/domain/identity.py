@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
+ID_BYTES = 10
 REF_BYTES = 16
-RANDOM_BYTES = 10
-"""What a message's id needs."""
 _MESSAGE_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _REF = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
@@ -18,7 +17,7 @@ def message_id(instant_us: int, random: bytes) -> str:
     Ids sort by the millisecond they were made in.
     """
     milliseconds = (instant_us // 1000) & 0xFFFF_FFFF_FFFF
-    digits = random[:RANDOM_BYTES].hex()
+    digits = random[:ID_BYTES].hex()
     variant = "89ab"[random[2] >> 4 & 3]
     head = f"{milliseconds:012x}"
     return f"{head[:8]}-{head[8:]}-7{digits[1:4]}-{variant}{digits[5:8]}-{digits[8:]}"

@@ -86,7 +86,7 @@ def is_gsm(text: str) -> bool:
 
 def septets(text: str) -> int:
     """Count the septets of a GSM 03.38 text: one a character, two behind an escape."""
-    return len(text) + sum(character in _GSM_EXTENDED for character in text)
+    return len(text) + sum(map(text.count, _GSM_EXTENDED))
 
 
 def utf16_units(text: str) -> int:

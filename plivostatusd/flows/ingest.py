@@ -3,7 +3,9 @@ A callback's way in: prove it, read it, record it.
 
 `receive` promises that its pledge is told a result only once the report is committed; every
 other end is a `Refusal`, and the answer that goes with it. Verification comes before anything else
-looks at the bytes. A genuine report that is not understood is recorded raw.
+looks at the bytes, except where as many wait as may: those are refused unread, because whoever is
+to keep up must spend far less on what it refuses than on what it takes. A genuine report that is
+not understood is recorded raw.
 """
 
 from __future__ import annotations
@@ -94,6 +96,7 @@ class Ingest:
         self._suspected = suspected
         self._keep_refused = refused
         self._flood = Flood()
+        self._crowd = Flood()
         self._families = Families()
         self._now_us = now_us
 
@@ -104,13 +107,14 @@ class Ingest:
         What the pledge is told, a result or a `Refusal`, is the answer. Raises `BadSignature`,
         `CallbackUnreadable` and `StoreUnavailable` (the queue is full) at once.
         """
+        if self.waiting >= self.queue_max:
+            self._shed()
+            raise _QueueFull
         started_s = time.perf_counter()
-        random = os.urandom(_REQUEST_ID_BYTES + identity.RANDOM_BYTES)
+        random = os.urandom(_REQUEST_ID_BYTES + identity.ID_BYTES)
         request_id = random[:_REQUEST_ID_BYTES].hex()
         try:
             pairs, verdict = self._prove(request)
-            if self.waiting >= self.queue_max:
-                raise _QueueFull
         except Refusal as refusal:
             self._refused(refusal, request, request_id)
             raise
@@ -130,6 +134,18 @@ class Ingest:
 
         pledge.add_done_callback(told)
         return pledge
+
+    def _shed(self) -> None:
+        """Count and log a callback that nobody looked at; of many a few are logged."""
+        full = _QueueFull
+        self._gauges.callback_refused(full.reason)
+        left_out = self._crowd.admit(time.monotonic())
+        if left_out is not None:
+            fields = {"lines_left_out": left_out} if left_out else {}
+            status = full.http_status
+            log.error(
+                "callback_refused", reason=full.reason, status=status, hint=full.hint, **fields
+            )
 
     def too_large(self, size: int) -> None:
         """Count and log a callback that was not even read."""

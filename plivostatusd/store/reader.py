@@ -147,6 +147,14 @@ class Reader:
                 return found
         return None
 
+    async def messages_of(self, ids: Sequence[str]) -> dict[str, Record]:
+        """Find messages by our ids; those that none has, or an alias, are left out."""
+        found = await self._all(
+            f"SELECT * FROM messages WHERE id IN ({', '.join('?' * len(ids))})",  # noqa: S608 - marks
+            tuple(ids),
+        )
+        return {record["id"]: record for record in found}
+
     async def events_of(self, row: int) -> list[Record]:
         """Give the events of one message, in commit order."""
         sql = f"SELECT {_EVENT}, e.message_uuid FROM events e WHERE e.message = ? ORDER BY e.row"  # noqa: S608 - columns of ours

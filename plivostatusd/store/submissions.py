@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain import phone, statuses
 from plivostatusd.domain.errors import KeyReused, LimitReached
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from plivostatusd.domain.message import Draft
+    from plivostatusd.store.reader import Record
     from plivostatusd.store.transaction import Transaction
 
 
@@ -49,11 +50,16 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The ids under which a submission lives; *repeated* when its key had been here before."""
+    """The ids under which a submission lives. *new* is None when its key had been here before."""
 
     ids: tuple[str, ...]
     is_list: bool
-    repeated: bool
+    new: Submission | None = None
+
+    @property
+    def repeated(self) -> bool:
+        """Say whether the same was accepted before."""
+        return self.new is None
 
 
 def find_key(transaction: Transaction, scope: str, key: str, fingerprint: bytes) -> Accepted | None:
@@ -70,7 +76,7 @@ def find_key(transaction: Transaction, scope: str, key: str, fingerprint: bytes)
         return None
     if row[0] != fingerprint:
         raise KeyReused
-    return Accepted(tuple(row[2].split()), bool(row[1]), repeated=True)
+    return Accepted(tuple(row[2].split()), bool(row[1]))
 
 
 def accept(transaction: Transaction, submission: Submission) -> Accepted:
@@ -99,7 +105,7 @@ def accept(transaction: Transaction, submission: Submission) -> Accepted:
                 submission.now_us,
             ),
         )
-    return Accepted(ids, submission.is_list, repeated=False)
+    return Accepted(ids, submission.is_list, submission)
 
 
 def check_limits(transaction: Transaction, submission: Submission) -> None:
@@ -161,6 +167,41 @@ def record_intent(
     )
     transaction.move(None, statuses.PENDING)
     transaction.move(None, entries.tally_of("pending"))
+
+
+_UNHEARD: Final = dict.fromkeys(
+    (
+        *("message_uuid", "initial_status", "status_timestamp", "error_code", "reason", "final_by"),
+        *("plivo_status", "plivo_error", "units", "amount", "mcc", "mnc", "calls", "called_at"),
+        *("delivery_ms", "resend_of"),
+    )
+)
+_EVENT_UNHEARD: Final = dict.fromkeys(
+    ("sequence", "at", "error_code", "reason", "aside", "verified_by")
+)
+
+
+def as_recorded(submission: Submission, intent: Intent) -> tuple[Record, list[Record]]:
+    """
+    Give the row of *intent* as `Reader.message` finds it once it is committed, and its events.
+
+    Without the numbers of rows; and for as long as nothing else happened to it.
+    """
+    draft, now_us = intent.draft, submission.now_us
+    row = {
+        **_UNHEARD,
+        "id": intent.id,
+        "sender_number": draft.sender,
+        "recipient_number": draft.to,
+        "message_body": draft.text,
+        "tag": draft.tag,
+        "sent_by": submission.sent_by,
+        "current_status": statuses.PENDING,
+        **dict.fromkeys(("final", "conflict", "duplicate_at_plivo"), 0),
+        **dict.fromkeys(("created_at", "updated_at"), now_us),
+    }
+    told = {"status": statuses.PENDING, "received_at": now_us, "source": "send", "trust": "local"}
+    return row, [{**_EVENT_UNHEARD, **told}]
 
 
 def withdraw(transaction: Transaction, submission: Submission) -> bool:

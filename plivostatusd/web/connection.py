@@ -18,7 +18,7 @@ from tornado.httputil import (
     HTTPMessageDelegate,
     HTTPServerConnectionDelegate,
 )
-from tornado.iostream import IOStream
+from tornado.iostream import IOStream, StreamClosedError
 
 from plivostatusd.web import framing
 from plivostatusd.web.server import (
@@ -93,9 +93,13 @@ class Connection(IOStream):
         """
         Read a head, which is all that Tornado reads so, and keep it as it came.
 
-        Its own reading of it shows no line ends, and looks at any number of lines.
+        Its own reading of it shows no line ends, and looks at any number of lines. Raises
+        `StreamClosedError` once it is closed: Tornado would serve what it has read behind the
+        connection's last request.
         """
         assert regex == _HEAD_OF_TORNADO
+        if self.closed():
+            raise StreamClosedError
         head = cast("Future[bytes]", super().read_until_regex(framing.HEAD, max_bytes))
         self.head = None if _has_failed(head) else head
         return head

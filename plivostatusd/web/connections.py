@@ -93,17 +93,25 @@ class Connections:
 
     @property
     def is_full(self) -> bool:
-        """Say whether there is no room, and none to be made."""
-        return len(self._all) >= self.most and not self._awaited
+        """Say whether there is no room, and none to be made but at the cost of a request."""
+        return len(self._all) >= self.most and self._silent() is None
+
+    @property
+    def has_awaited(self) -> bool:
+        """Say whether any is awaited, if only to be read."""
+        return bool(self._awaited)
 
     def make_room(self) -> bool:
         """Cut the one that was awaited longest, if any is awaited; say whether one was."""
-        longest = list(islice(self._awaited, CANDIDATES))
-        if not longest:
+        if not self._awaited:
             return False
-        # A request that is here, and was merely not read yet, is no reason to be cut.
-        self._cut("room", next((each for each in longest if not each.has_spoken), longest[0]))
+        self._cut("room", self._silent() or next(iter(self._awaited)))
         return True
+
+    def _silent(self) -> Guest | None:
+        """A request that is here, and was merely not read yet, is no reason to be cut."""
+        longest = islice(self._awaited, CANDIDATES)
+        return next((each for each in longest if not each.has_spoken), None)
 
     def give_back(self, count: int) -> int:
         """Cut the longest awaited, *count* and half of them at most; return how many that were."""

@@ -126,12 +126,14 @@ class Entrance:
                 self._server.take(sock, address)
 
     def _wait_for_room(self) -> None:
-        """Every connection is in work: those that come wait in the kernel until one is not."""
+        """Every connection is in work, or to be read: those that come wait in the kernel."""
         self._look_away()
         self._connections.room_made = self._look
-        if self._connections.most < self._bounds.connections_max:
+        may_grow = self._connections.most < self._bounds.connections_max
+        if may_grow:
             # There were no means for more a while ago; whether there are now, trying shows.
             self._connections.most += 1
+        if may_grow or self._connections.has_awaited:
             self._pause = self._loop.call_later(self._bounds.pause_s, self._look)
         self._trouble(f"all {len(self._connections)} connections are in work", _HINT_OTHERWISE)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from tornado.iostream import StreamClosedError
 
 from plivostatusd.domain.errors import Refusal
+from plivostatusd.web.documents import spell
 from plivostatusd.web.lasting import LastingHandler
 from plivostatusd.web.problems import of_refusal
 
@@ -51,5 +51,5 @@ class LinesHandler(LastingHandler):
 
     async def _write_lines(self, documents: list[Document]) -> None:
         for document in documents:
-            self.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+            self.write(spell(document))
         await self.flush()

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Final
 from plivostatusd.domain import message
 from plivostatusd.domain.errors import BadSend
 from plivostatusd.log import get_logger
+from plivostatusd.store import submissions
 from plivostatusd.web import shapes
 from plivostatusd.web.handler import Handler, NotFound, seconds
 from plivostatusd.web.problems import MEDIA_TYPE, problem
 
 if TYPE_CHECKING:
     from plivostatusd.store.reader import Record
-    from plivostatusd.store.submissions import Accepted
+    from plivostatusd.store.submissions import Accepted, Submission
 
 log = get_logger()
 
@@ -31,8 +32,12 @@ class SendHandler(Handler):
         wait_s = seconds(query, "wait", self.services.wait_s, WAIT_S_MAX)
         key = self._key()
         request = message.parse(self.fields(), default_sender=self.services.default_sender)
+        # While the daemon stops nobody calls Plivo: what is recorded is answered as it stands.
+        is_awaited = wait_s > 0 and not self.services.stopping.is_set()
         outbox = self.services.outbox
-        accepted = await outbox.accept(request, sent_by=self.asker.name, key=key)
+        accepted = await outbox.accept(
+            request, sent_by=self.asker.name, key=key, is_awaited=is_awaited
+        )
         log.debug(
             "send_recorded",
             request_id=self.request_id,
@@ -41,14 +46,13 @@ class SendHandler(Handler):
             repeated=accepted.repeated,
             sent_by=self.asker.name,
         )
-        if not accepted.repeated:
-            # While the daemon stops nobody calls Plivo: what is recorded is answered as it stands.
-            patience_s = 0.0 if self.services.stopping.is_set() else wait_s
-            await outbox.answered(accepted.ids, within_s=patience_s)
+        new = accepted.new
+        if new and is_awaited and await outbox.answered(accepted.ids, within_s=wait_s):
+            new = None  # it is no longer known how they stand
         if accepted.is_list:
-            await self._answer_list(accepted)
+            await self._answer_list(accepted, new)
         else:
-            await self._answer_one(accepted.ids[0])
+            await self._answer_one(accepted, new)
 
     def _key(self) -> str | None:
         """Read the Idempotency-Key; one that cannot be kept is refused, not ignored."""
@@ -57,9 +61,12 @@ class SendHandler(Handler):
             raise BadSend((("Idempotency-Key", "expected 1 to 255 visible ASCII characters"),))
         return key
 
-    async def _answer_one(self, message_id: str) -> None:
-        record = await self._record(message_id)
-        events = await self.services.reader.events_of(record["row"])
+    async def _answer_one(self, accepted: Accepted, new: Submission | None) -> None:
+        if new is not None:
+            record, events = submissions.as_recorded(new, new.intents[0])
+        else:
+            record = await self._record(accepted.ids[0])
+            events = await self.services.reader.events_of(record["row"])
         shaped = shapes.message(record, events, pending_reason=self.services.outbox.why_waiting)
         if record["current_status"] != "refused":
             self.set_header("Location", f"/messages/{record['id']}")
@@ -77,11 +84,21 @@ class SendHandler(Handler):
         )
         self.reply(refused, 422, MEDIA_TYPE)
 
-    async def _answer_list(self, accepted: Accepted) -> None:
+    async def _answer_list(self, accepted: Accepted, new: Submission | None) -> None:
         why = self.services.outbox.why_waiting
-        records = [await self._record(message_id) for message_id in accepted.ids]
-        shaped = [shapes.message(record, pending_reason=why) for record in records]
+        if new is not None:
+            first, _ = submissions.as_recorded(new, new.intents[0])
+            alike = shapes.message(first, pending_reason=why)
+            shaped = [{**alike, "id": each.id, "to": each.draft.to} for each in new.intents]
+        else:
+            shaped = [
+                shapes.message(each, pending_reason=why) for each in await self._records(accepted)
+            ]
         self.reply({"messages": shaped}, 202)
+
+    async def _records(self, accepted: Accepted) -> list[Record]:
+        found = await self.services.reader.messages_of(accepted.ids)
+        return [found.get(each) or await self._record(each) for each in accepted.ids]
 
     async def _record(self, message_id: str) -> Record:
         record = await self.services.reader.message(message_id)

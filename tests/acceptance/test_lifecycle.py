@@ -8,6 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import pytest
+
 from plivostatusd.simulator import Signed
 from tests.acceptance.daemon import SENDER, Daemon, running
 from tests.acceptance.silent import Silent
@@ -113,6 +115,7 @@ async def test_crash_among_sends(tmp_path: Path) -> None:
     assert set(numbers) - set(taken) == set() or "unknown" in found.values()
 
 
+@pytest.mark.usefixtures("each_transport")
 async def test_stop_answers_what_is_in_flight(tmp_path: Path) -> None:
     """A callback that waits for its commit when SIGTERM comes is committed, and answered 200."""
     async with running(tmp_path) as (daemon, _):

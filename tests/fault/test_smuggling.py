@@ -142,6 +142,12 @@ PLAIN = {
     "upgrade": head(LENGTH, b"Upgrade: h2c", b"Connection: Upgrade") + b"abc",
     "DELETE with a body": head(LENGTH, line=b"DELETE /health HTTP/1.1") + b"abc",
 }
+LAST = {
+    "HTTP/1.1, close": head(LENGTH, TOKEN, b"Connection: close") + b"abc",
+    "HTTP/1.1, CLOSE": head(LENGTH, TOKEN, b"connection: CLOSE") + b"abc",
+    "HTTP/1.0": head(LENGTH, TOKEN, line=b"POST /health HTTP/1.0") + b"abc",
+    "HTTP/1.0, chosen so": head(TOKEN, b"Connection: close", line=LINE[:-1] + b"0"),
+}
 ODD = {
     "method in odd case": (405, head(LENGTH, TOKEN, line=b"pOsT /health HTTP/1.1") + b"abc"),
     "method of our own": (405, head(LENGTH, TOKEN, line=b"BREW /health HTTP/1.1") + b"abc"),
@@ -211,6 +217,16 @@ async def test_plain(tmp_path: Path) -> None:
                 found = await statuses(place, data + behind + ending)
                 assert [405, status] == found[:2], name
         assert 3 * len(PLAIN) == smuggled(siege)
+        await siege.end(mib_max=32)
+
+
+async def test_last(tmp_path: Path) -> None:
+    """Behind the request that ends its connection nothing is read, though it has come."""
+    async with besieged(tmp_path) as siege:
+        for name, data in LAST.items():
+            for place, behind, _ in hidden(siege):
+                assert [405] == await statuses(place, data + behind), name
+        assert 0 == smuggled(siege)
         await siege.end(mib_max=32)
 
 

@@ -50,11 +50,15 @@ class Door(ExchangeServer):
         self.taken: list[Taken] = []
 
     def handle(self, exchange: Exchange) -> None:
+        """Keep a whole request, and answer it."""
+        self.keep(exchange)
+        exchange.answer(200, "ok\n")
+
+    def keep(self, exchange: Exchange) -> None:
         """Keep a whole request."""
         target = exchange.path if exchange.query is None else f"{exchange.path}?{exchange.query}"
         fields = tuple(sorted((name.lower(), value) for name, value in exchange.headers.get_all()))
         self.taken.append(Taken(exchange.method, target, fields, exchange.body))
-        exchange.answer(200, "ok\n")
 
 
 # Ours
@@ -144,6 +148,8 @@ class _Stream:
 
     def read_until_regex(self, _: bytes, max_bytes: int) -> asyncio.Future[bytes]:
         """Read a head, as the daemon's own stream does."""
+        if self.has_ended:
+            raise StreamClosedError
         found = re.search(framing.HEAD, self._data)
         if (found.end() if found else len(self._data)) > max_bytes:
             self.has_ended = True

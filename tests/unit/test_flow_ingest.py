@@ -22,6 +22,7 @@ from plivostatusd.domain.errors import (
     StoreUnavailable,
     UnknownRef,
 )
+from plivostatusd.domain.flood import LINES_MAX
 from plivostatusd.domain.signature import Key, Signed, Verifier
 from plivostatusd.domain.statuses import Trust
 from plivostatusd.flows.ingest import Ingest
@@ -306,6 +307,20 @@ async def test_a_bounded_queue(tmp_path: Path) -> None:
         assert [1, 2] == [each.cursor for each in recorded]
         assert 0 == flow.ingest.waiting
         await flow.receive(request())
+
+
+@pytest.mark.expect_log("callback_refused reason='queue_full'")
+async def test_a_full_queue_looks_at_nothing(tmp_path: Path, logbook: Logbook) -> None:
+    """What comes past the bound is not even verified; all of it is counted, and a part logged."""
+    async with door(tmp_path) as flow:
+        waiting = [flow.ingest.receive(request(), None) for _ in range(2)]
+        forged = replace(request(), body=b"forged")
+        for _ in range(LINES_MAX + 5):
+            with pytest.raises(StoreUnavailable):
+                flow.ingest.receive(forged, None)
+        assert ["refused queue_full"] * (LINES_MAX + 5) == flow.counts.seen
+        assert LINES_MAX == len(logbook.events("callback_refused"))
+        await asyncio.gather(*waiting)
 
 
 @pytest.mark.expect_log("callback_refused reason='store-unavailable'")

@@ -140,6 +140,7 @@ async def test_nothing_else_scans(tmp_path: Path) -> None:
         await watched.first_event_since(START_US)
         await watched.messages_between((START_US, 0), START_US + 5, 10)
         await watched.events_of_all([1, 2])
+        await watched.messages_of(["no such id", "nor this"])
         await watched.close()
         assert set() == scans(plans_of(place.path, watched.asked))
 
@@ -208,6 +209,18 @@ async def test_a_message_by_any_name(tmp_path: Path) -> None:
             assert found is not None
             assert sent.intents[0].id == found["id"]
         assert await place.reader.message(uuid(2)) is None
+
+
+async def test_messages_by_their_ids(tmp_path: Path) -> None:
+    """Several messages are found at once, by our ids alone; what is not there is left out."""
+    async with opened(tmp_path) as place:
+        sent = submission(to=(ALICE, BOB))
+        await place.accept(sent)
+        ids = [each.id for each in sent.intents]
+        found = await place.reader.messages_of([*ids, "no such id"])
+        assert {ids[0]: ALICE, ids[1]: BOB} == {
+            name: record["recipient_number"] for name, record in found.items()
+        }
 
 
 async def test_events_in_commit_order(tmp_path: Path) -> None:

@@ -124,6 +124,19 @@ def test_all_have_spoken(io_loop: IOLoop) -> None:
     many.connections.close()
 
 
+def test_no_room_at_the_cost_of_a_request(three: Place) -> None:
+    """While all that are awaited have spoken there is no room: they are read first."""
+    clients = [three.client() for _ in range(3)]
+    for each in clients:
+        each.has_spoken = True
+    assert (True, True) == (three.connections.is_full, three.connections.has_awaited)
+    clients[1].has_spoken = False
+    assert not three.connections.is_full
+    for each in clients:
+        each.work()
+    assert (True, False) == (three.connections.is_full, three.connections.has_awaited)
+
+
 def test_half_at_most_is_given_back(io_loop: IOLoop) -> None:
     """What is given back is the longest awaited half at most, and nothing that is in work."""
     here = place(io_loop)

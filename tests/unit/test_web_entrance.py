@@ -9,7 +9,7 @@ import os
 import re
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,8 @@ from tests.wire import Wire, ask, spelt
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
+FLOOD = b"x" * 2**25
+"""More than the kernel takes for anybody."""
 BOUNDS = Bounds(pause_s=0.01, calm_s=0.05)
 
 
@@ -168,6 +170,25 @@ async def test_no_room(logbook: Logbook) -> None:
             assert 200 == (await wire.answer()).status
 
 
+@pytest.mark.allow_log("accepting_paused")
+async def test_no_request_is_cut_for_room() -> None:
+    """Whoever connects while the requests of all others are to be read is served after them."""
+    async with house(connections_max=3) as here:
+        place, asked = ("127.0.0.1", here.port), spelt("GET", "/at-once")
+        with ExitStack() as stack:
+            early = [stack.enter_context(socket.create_connection(place)) for _ in range(3)]
+            await until(lambda: here.open == 3)
+            # Within one turn of the loop: which of these it hears of first is not ours to say.
+            for each in early:
+                each.sendall(asked)
+            late = stack.enter_context(socket.create_connection(place))
+            late.sendall(asked)
+            for each in (*early, late):
+                each.setblocking(False)
+                answer = await asyncio.get_running_loop().sock_recv(each, 100)
+                assert answer.startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.expect_log("accepting_paused")
 async def test_room_by_leaving(logbook: Logbook) -> None:
     """A client that goes away while its request is in work makes room, too."""
@@ -272,6 +293,19 @@ async def test_long_work_after_pipelining() -> None:
         assert 200 == (await wire.answer()).status
         await wire.write(b"nce HTTP/1.1\r\nHost: x\r\n\r\n")
         assert 200 == (await wire.answer()).status
+
+
+async def test_behind_work() -> None:
+    """While a request is in work, what is sent behind it is left to the kernel and the client."""
+    async with house() as here, here.waiting(1) as (wire,), Wire.to(here.port) as other:
+        sending = asyncio.ensure_future(wire.write(spelt("POST", "/at-once", FLOOD)))
+        for _ in range(100):
+            await served(other)
+        assert not sending.done()
+        here.door.answer_one()
+        assert [200, 413] == [(await wire.answer()).status for _ in range(2)]
+        await asyncio.wait([sending])
+        assert isinstance(sending.exception(), ConnectionError)
 
 
 @pytest.mark.parametrize("part", [b"G", spelt("GET", "/at-once") + b"G", b"\r"])

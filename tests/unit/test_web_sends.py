@@ -15,7 +15,7 @@ from tornado.ioloop import IOLoop
 from plivostatusd.domain.secret import Secret
 from plivostatusd.simulator.account import Outage
 from plivostatusd.web.access import Rules
-from tests.unit.listeners import HOSTS, SENDER, Listeners, running, terms
+from tests.unit.listeners import HOSTS, SENDER, Listeners, running, terms, until
 from tests.wire import FORM, Answer
 
 TO = "+14155552323"
@@ -89,6 +89,36 @@ async def test_no_answer_yet(house: Listeners) -> None:
         assert (202, "pending") == (reply.status, reply.json["status"])
         assert f"/messages/{reply.json['id']}" == reply.headers["Location"]
         assert reply.json["reason"] is None
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"tag": "Bill 7", "message_expiry": 60},
+        {"from": None, "powerpack_uuid": "86bbb125-97bb-4d89-89fd-81d5515b835e"},
+    ],
+    ids=["plain", "options", "powerpack"],
+)
+async def test_answered_as_recorded(house: Listeners, more: dict[str, Any]) -> None:
+    """What nobody waits for is answered as the store has it, and the store is not asked."""
+    reply = await house.api("POST", "/send?wait=0", {**SEND, **more})
+    several = await house.api("POST", "/send?wait=0", {**SEND, **more, "to": [TO, NO_CALLBACK]})
+    assert house.reader._connection is None
+    assert reply.json == (await house.api("GET", f"/messages/{reply.json['id']}")).json
+    page = (await house.api("GET", "/messages?limit=2")).json
+    assert several.json["messages"] == page["messages"][::-1]
+
+
+async def test_list_past_its_wait(house: Listeners) -> None:
+    """A list is waited for as one message is, and each of it is told of as it stands then."""
+    asked = asyncio.ensure_future(house.api("POST", "/send", {**SEND, "to": [TO, NO_CALLBACK]}))
+    await until(lambda: house.rows("SELECT count(*) FROM messages") == [(2,)])
+    (first, second) = (each for (each,) in house.rows("SELECT id FROM messages ORDER BY row"))
+    await house.operator("POST", f"/messages/{first}/cancel", b"")
+    await house.operator("POST", f"/messages/{second}/cancel", b"")
+    shown = [(each["id"], each["status"]) for each in (await asked).json["messages"]]
+    assert [(first, "refused"), (second, "refused")] == shown
 
 
 async def test_unknown(sending: Listeners) -> None:

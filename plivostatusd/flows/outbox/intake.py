@@ -12,7 +12,7 @@ from plivostatusd.store.submissions import Accepted, Intent, Submission
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from plivostatusd.domain.message import Draft, Request
     from plivostatusd.flows.outbox.answers import Answers
@@ -50,7 +50,9 @@ class Intake:
         self._committed = committed
         self._committing: set[tuple[str, str]] = set()
 
-    async def accept(self, request: Request, *, sent_by: str, key: str | None) -> Accepted:
+    async def accept(
+        self, request: Request, *, sent_by: str, key: str | None, is_awaited: bool
+    ) -> Accepted:
         """
         Record a send's intents, or find what its key led to before.
 
@@ -70,10 +72,12 @@ class Intake:
             key=key,
             fingerprint=request.fingerprint,
         )
+        if not is_awaited:
+            return await self._submit(submission)
         ids = [intent.id for intent in submission.intents]
         self._answers.expect(ids)
         try:
-            accepted: Accepted = await self._submit(submission)
+            accepted = await self._submit(submission)
         except BaseException:
             self._answers.forget(ids)
             raise
@@ -117,16 +121,8 @@ class Intake:
     ) -> Submission:
         """Name the messages that *drafts* become, under the limits of this moment."""
         now_us = self._now_us()
-        intents = [
-            Intent(
-                id=identity.message_id(now_us, os.urandom(10)),
-                ref=identity.ref(os.urandom(identity.REF_BYTES)),
-                draft=draft,
-            )
-            for draft in drafts
-        ]
         return Submission(
-            intents=intents,
+            intents=[_intent(draft, now_us, random) for draft, random in _randomly(drafts)],
             is_list=is_list,
             sent_by=sent_by,
             key=key,
@@ -136,3 +132,19 @@ class Intake:
             queue_max=self.terms.queue_max,
             per_day=self.terms.per_day,
         )
+
+
+def _randomly(drafts: Sequence[Draft]) -> Iterator[tuple[Draft, bytes]]:
+    """Give each draft its random bytes, from one call: each of them lets go of Python's lock."""
+    each = identity.ID_BYTES + identity.REF_BYTES
+    random = os.urandom(each * len(drafts))
+    for index, draft in enumerate(drafts):
+        yield draft, random[index * each : (index + 1) * each]
+
+
+def _intent(draft: Draft, now_us: int, random: bytes) -> Intent:
+    return Intent(
+        id=identity.message_id(now_us, random),
+        ref=identity.ref(random[identity.ID_BYTES :]),
+        draft=draft,
+    )

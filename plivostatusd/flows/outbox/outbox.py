@@ -155,21 +155,29 @@ class Outbox:
 
         self._stories.begin(close())
 
-    async def accept(self, request: Request, *, sent_by: str, key: str | None) -> Accepted:
+    async def accept(
+        self, request: Request, *, sent_by: str, key: str | None, is_awaited: bool = True
+    ) -> Accepted:
         """
-        Record a send's intents; what comes back is committed.
+        Record a send's intents; what comes back is committed, and `answered` may be asked of it.
 
+        Unless it is not *is_awaited*: a list of a thousand need not be listened for, then.
         Raises `KeyInFlight`, `KeyReused`, `LimitReached`, `OutboxPaused` and `StoreUnavailable`;
         after each of them nothing is recorded and nothing will be sent.
         """
-        return await self._intake.accept(request, sent_by=sent_by, key=key)
+        return await self._intake.accept(request, sent_by=sent_by, key=key, is_awaited=is_awaited)
 
-    async def answered(self, ids: Iterable[str], *, within_s: float) -> None:
-        """Return once each of *ids* is settled, or cannot be soon, or *within_s* have passed."""
+    async def answered(self, ids: Iterable[str], *, within_s: float) -> bool:
+        """
+        Return once each of *ids* is settled, or cannot be soon, or *within_s* have passed.
+
+        False at once while nothing is sent: they are as they were recorded.
+        """
         if self.why_waiting is None:
             await self._answers.wait(ids, within_s=within_s)
-        else:
-            self._answers.forget(ids)
+            return True
+        self._answers.forget(ids)
+        return False
 
     async def hold(self, *, held: bool, by: str) -> None:
         """Stop calling Plivo, or go on; remembered across restarts. Callbacks are not affected."""
