@@ -1,7 +1,7 @@
 """
 A callback's way in: prove it, read it, record it.
 
-`receive` promises that its future is done with a result only once the report is committed; every
+`receive` promises that its pledge is told a result only once the report is committed; every
 other end is a `Refusal`, and the answer that goes with it. Verification comes before anything else
 looks at the bytes, except where as many wait as may: those are refused unread, because whoever is
 to keep up must spend far less on what it refuses than on what it takes. A genuine report that is
@@ -29,13 +29,13 @@ from plivostatusd.log import get_logger
 from plivostatusd.store.receipts import Arrival, Recorded, Replayed
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from plivostatusd.domain.callback import Report
     from plivostatusd.domain.signature import Pair, Signed, Verdict, Verifier
+    from plivostatusd.store.pledge import Pledge
 
-    Put = Callable[[Arrival], asyncio.Future[Recorded]]
+    Put = Callable[[Arrival], Pledge[Recorded]]
 
 log = get_logger()
 
@@ -72,7 +72,7 @@ class Ingest:
     """
     Takes verified callbacks in. `verifier` may be replaced at a reload.
 
-    *put* keeps an arrival; its future is done once that is on disk. *suspected* hears of a message
+    *put* keeps an arrival; its pledge is told once that is on disk. *suspected* hears of a message
     about which somebody may have lied, *refused* of a request that is answered 403 or 404.
     """
 
@@ -100,11 +100,11 @@ class Ingest:
         self._families = Families()
         self._now_us = now_us
 
-    def receive(self, request: Signed, ref: str | None) -> asyncio.Future[Recorded]:
+    def receive(self, request: Signed, ref: str | None) -> Pledge[Recorded]:
         """
         Verify *request*, and record it; *ref* is the one in its path.
 
-        The future's result, or its `Refusal`, is the answer. Raises `BadSignature`,
+        What the pledge is told, a result or a `Refusal`, is the answer. Raises `BadSignature`,
         `CallbackUnreadable` and `StoreUnavailable` (the queue is full) at once.
         """
         if self.waiting >= self.queue_max:
@@ -120,22 +120,20 @@ class Ingest:
             raise
         message_random = random[_REQUEST_ID_BYTES:]
         arrival = self._arrival(request, ref, pairs, verdict, message_random)
-        future = self._put(arrival)
+        pledge = self._put(arrival)
         self.waiting += 1
 
-        def done(future: asyncio.Future[Recorded]) -> None:
+        def told(pledge: Pledge[Recorded]) -> None:
             self.waiting -= 1
-            if future.cancelled():
-                return
-            error = future.exception()
+            error = pledge.exception()
             if error is None:
                 self._gauges.commit_took(time.perf_counter() - started_s)
-                self.recorded(arrival, future.result(), request_id=request_id)
+                self.recorded(arrival, pledge.result(), request_id=request_id)
             elif isinstance(error, Refusal):
                 self._refused(error, request, request_id)
 
-        future.add_done_callback(done)
-        return future
+        pledge.add_done_callback(told)
+        return pledge
 
     def _shed(self) -> None:
         """Count and log a callback that nobody looked at; of many a few are logged."""

@@ -1,7 +1,7 @@
 """
 Where a callback is kept: in the store, or in the spool while the store cannot take it.
 
-It promises that a future given by `put` is done with a result only once the arrival is on disk, in
+It promises that a pledge given by `put` is told a result only once the arrival is on disk, in
 a committed transaction or in an fsynced spool file, and with `StoreUnavailable` within two seconds
 when neither holds it. While anything is in the spool everything goes there, so that replay rules
 are judged in the order of arrival; for the last records the door is shut for a moment, and what
@@ -23,6 +23,7 @@ from plivostatusd.domain.worker import Worker
 from plivostatusd.log import get_logger
 from plivostatusd.store import receipts
 from plivostatusd.store.draining import Drained, Draining
+from plivostatusd.store.pledge import Pledge
 from plivostatusd.store.receipts import Arrival, Recorded
 from plivostatusd.store.spool import Spool
 from plivostatusd.store.spooling import Spooling
@@ -45,7 +46,7 @@ class _Held(NamedTuple):
     """An arrival that waits before the shut door."""
 
     arrival: Arrival
-    future: asyncio.Future[Recorded]
+    pledge: Pledge[Recorded]
     since_s: float
 
 
@@ -60,7 +61,7 @@ class Keep:
         self._spooling = Spooling(spool, self._on_thread)
         self._draining = Draining(writer, spool, self._on_thread, drained)
         self._held: list[_Held] | None = None  # a list while the door is shut
-        self._known: dict[tuple[object, ...], asyncio.Future[Recorded]] = {}
+        self._known: dict[tuple[object, ...], Pledge[Recorded]] = {}
         self._task: asyncio.Task[None] | None = None
         self._entered = asyncio.Event()
         self.worker = Worker("spool")
@@ -75,14 +76,14 @@ class Keep:
         if self._spool.records:
             self._begin("found at start", "It is drained as soon as the store takes it")
 
-    def put(self, arrival: Arrival) -> asyncio.Future[Recorded]:
-        """Keep *arrival*; the future's end is the answer that Plivo may be given."""
+    def put(self, arrival: Arrival) -> Pledge[Recorded]:
+        """Keep *arrival*; what the pledge is told is the answer that Plivo may be given."""
         loop = asyncio.get_running_loop()
         if not self.is_spooling:
             return self._store(arrival, loop.time())
-        future: asyncio.Future[Recorded] = loop.create_future()
-        self._spool_once(_Held(arrival, future, loop.time()))
-        return future
+        pledge: Pledge[Recorded] = Pledge()
+        self._spool_once(_Held(arrival, pledge, loop.time()))
+        return pledge
 
     async def close(self) -> None:
         """Write what waits, and let go of the spool; what it holds is drained by the next start."""
@@ -99,12 +100,12 @@ class Keep:
 
     # Into the store, or else the spool
 
-    def _store(self, arrival: Arrival, since_s: float) -> asyncio.Future[Recorded]:
+    def _store(self, arrival: Arrival, since_s: float) -> Pledge[Recorded]:
         return receipts.put(
             self._writer,
             arrival,
             since_s=since_s,
-            instead=lambda future, error: self._overflow(_Held(arrival, future, since_s), error),
+            instead=lambda pledge, error: self._overflow(_Held(arrival, pledge, since_s), error),
         )
 
     def _overflow(self, held: _Held, error: StoreUnavailable) -> None:
@@ -118,11 +119,11 @@ class Keep:
         key = (arrival.digest, arrival.nonces, arrival.trust)
         first = self._known.get(key)
         if first is not None and not _has_failed(first):
-            first.add_done_callback(partial(_pass_on_as_repeat, held.future))
+            first.add_done_callback(partial(_pass_on_as_repeat, held.pledge))
             return
         if len(self._known) >= REPEATS_KNOWN_MAX:
             self._known.clear()
-        self._known[key] = held.future
+        self._known[key] = held.pledge
         if self._held is not None:
             self._held.append(held)
         else:
@@ -131,7 +132,7 @@ class Keep:
     def _append(self, held: _Held) -> None:
         now_s = asyncio.get_running_loop().time()
         deadline_s = max(held.since_s + ANSWER_S_MAX, now_s + SPOOL_S_MIN)
-        self._spooling.add(held.arrival, held.future, deadline_s=deadline_s)
+        self._spooling.add(held.arrival, held.pledge, deadline_s=deadline_s)
 
     # Out of the spool
 
@@ -204,29 +205,29 @@ class Keep:
         for each in held:
             if to_store:
                 kept = self._store(each.arrival, each.since_s)
-                kept.add_done_callback(partial(_pass_on, each.future))
+                kept.add_done_callback(partial(_pass_on, each.pledge))
             else:
                 self._append(each)
 
 
-def _has_failed(future: asyncio.Future[Recorded]) -> bool:
-    return future.done() and (future.cancelled() or future.exception() is not None)
+def _has_failed(pledge: Pledge[Recorded]) -> bool:
+    return pledge.done() and pledge.exception() is not None
 
 
-def _pass_on(to: asyncio.Future[Recorded], done: asyncio.Future[Recorded]) -> None:
-    """Tell *to* what became of *done*."""
-    error = StoreUnavailable("cancelled") if done.cancelled() else done.exception()
+def _pass_on(to: Pledge[Recorded], told: Pledge[Recorded]) -> None:
+    """Tell *to* what *told* was."""
+    error = told.exception()
     if to.done():
         return
     if error is None:
-        to.set_result(done.result())
+        to.set_result(told.result())
     else:
         to.set_exception(error)
 
 
-def _pass_on_as_repeat(to: asyncio.Future[Recorded], done: asyncio.Future[Recorded]) -> None:
-    """Tell *to*, which asked for the same, what became of *done*: no event of its own."""
-    if _has_failed(done):
-        _pass_on(to, done)
+def _pass_on_as_repeat(to: Pledge[Recorded], told: Pledge[Recorded]) -> None:
+    """Tell *to*, which asked for the same, what *told* was: no event of its own."""
+    if _has_failed(told):
+        _pass_on(to, told)
     elif not to.done():
-        to.set_result(replace(done.result(), cursor=None, remarks=()))
+        to.set_result(replace(told.result(), cursor=None, remarks=()))

@@ -16,9 +16,8 @@ from plivostatusd.store import asks, binding, entries, folding, token_uses
 from plivostatusd.store.folding import Evidence, Found
 
 if TYPE_CHECKING:
-    import asyncio
-
     from plivostatusd.domain.callback import Report
+    from plivostatusd.store.pledge import Pledge
     from plivostatusd.store.token_uses import TokenUse
     from plivostatusd.store.transaction import Transaction
     from plivostatusd.store.writer import Instead, Writer
@@ -84,15 +83,13 @@ def put(
     *,
     since_s: float | None = None,
     instead: Instead | None = None,
-) -> asyncio.Future[Recorded]:
+) -> Pledge[Recorded]:
     """
     Have *writer* record *arrival* in its next transaction; Plivo waits, so not for long.
 
     *since_s*, of the loop's time, is when it came; None: now.
     """
-    return writer.submit(
-        lambda tx: record(tx, arrival), impatient=True, since_s=since_s, instead=instead
-    )
+    return writer.pledge(lambda tx: record(tx, arrival), since_s=since_s, instead=instead)
 
 
 def record(transaction: Transaction, arrival: Arrival) -> Recorded:

@@ -1,7 +1,7 @@
 """
 Into the spool: arrivals that the store does not take, each answered within its own time.
 
-Made by `store.keep`, on the event loop. It promises that a future is done with a result only once
+Made by `store.keep`, on the event loop. It promises that a pledge is told a result only once
 its arrival is on disk, and with `StoreUnavailable` at its deadline, however long the disk hangs.
 Arrivals that wait at the same moment share one fdatasync.
 """
@@ -15,7 +15,9 @@ from functools import partial
 from typing import Any, Final
 
 from plivostatusd.domain.errors import StoreUnavailable
+from plivostatusd.log import together
 from plivostatusd.store import receipts, spooled
+from plivostatusd.store.pledge import Pledge
 from plivostatusd.store.receipts import Arrival, Recorded
 from plivostatusd.store.spool import Spool
 
@@ -27,16 +29,16 @@ _LOOK_S: Final = 0.05
 @dataclass(slots=True)
 class _Waiting:
     arrival: Arrival
-    future: asyncio.Future[Recorded]
+    pledge: Pledge[Recorded]
     deadline_s: float
 
     def refuse(self, reason: str) -> None:
-        if not self.future.done():
-            self.future.set_exception(StoreUnavailable(f"neither store nor spool: {reason}"))
+        if not self.pledge.done():
+            self.pledge.set_exception(StoreUnavailable(f"neither store nor spool: {reason}"))
 
     def accept(self) -> None:
-        if not self.future.done():
-            self.future.set_result(receipts.SPOOLED)
+        if not self.pledge.done():
+            self.pledge.set_result(receipts.SPOOLED)
 
 
 class Spooling:
@@ -49,9 +51,9 @@ class Spooling:
         self._running: asyncio.Task[None] | None = None
         self._is_closed = False
 
-    def add(self, arrival: Arrival, future: asyncio.Future[Recorded], *, deadline_s: float) -> None:
-        """Keep *arrival*, and see that *future* is done by *deadline_s* of the loop's time."""
-        waiting = _Waiting(arrival, future, deadline_s)
+    def add(self, arrival: Arrival, pledge: Pledge[Recorded], *, deadline_s: float) -> None:
+        """Keep *arrival*, and see that *pledge* is told by *deadline_s* of the loop's time."""
+        waiting = _Waiting(arrival, pledge, deadline_s)
         if self._is_closed:
             waiting.refuse("the daemon is stopping")
             return
@@ -74,7 +76,7 @@ class Spooling:
             while self._queue:
                 batch, self._queue = self._queue, []
                 # Whoever was refused meanwhile calls again: writing it would keep others waiting.
-                batch = [each for each in batch if not each.future.done()]
+                batch = [each for each in batch if not each.pledge.done()]
                 if batch:
                     await self._append(batch)
         finally:
@@ -90,8 +92,9 @@ class Spooling:
                 if not append.done() and each.deadline_s <= loop.time():
                     each.refuse("the spool is too slow")
         error = append.exception()
-        for each in batch:
-            if error is None:
-                each.accept()
-            else:
-                each.refuse(str(error))
+        with together():
+            for each in batch:
+                if error is None:
+                    each.accept()
+                else:
+                    each.refuse(str(error))

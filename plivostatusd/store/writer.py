@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from plivostatusd.domain.errors import (
@@ -30,10 +31,11 @@ from plivostatusd.domain.errors import (
     Undecided,
 )
 from plivostatusd.domain.worker import Worker
-from plivostatusd.log import get_logger
+from plivostatusd.log import get_logger, together
 from plivostatusd.store import database
 from plivostatusd.store.failure import is_of_one_job, left_nothing, unavailable
 from plivostatusd.store.handle import Handle
+from plivostatusd.store.pledge import Pledge, Told
 from plivostatusd.store.transaction import Transaction
 
 log = get_logger()
@@ -45,29 +47,29 @@ JOBS_S_MAX: Final = 20.0
 
 Job = Callable[[Transaction], Any]
 Undo = Callable[[Transaction], object]
-Instead = Callable[[asyncio.Future[Any], StoreUnavailable], None]
+Instead = Callable[[Pledge[Any], StoreUnavailable], None]
 
 
 @dataclass(slots=True)
 class _Waiting:
     job: Job
-    future: asyncio.Future[Any]
-    impatient: bool
-    undo: Undo | None
-    instead: Instead | None
+    told: Told
     since_s: float
+    impatient: bool = False
+    undo: Undo | None = None
+    instead: Callable[[StoreUnavailable], None] | None = None
     is_handed_over: bool = False
     opened: int = 0  # by which connection its COMMIT was tried
 
     def fail(self, error: StoreUnavailable) -> None:
-        """Say that it is not committed; whoever stands in is handed the future, once."""
+        """Say that it is not committed; whoever stands in hears that in its place, once."""
         if self.is_handed_over:
             return
         if self.instead is None:
-            self.future.set_exception(error)
+            self.told.set_exception(error)
         else:
             self.is_handed_over = True
-            self.instead(self.future, error)
+            self.instead(error)
 
     def take_back(self, transaction: Transaction) -> None:
         """Undo what a COMMIT that reported an error may have written."""
@@ -160,35 +162,43 @@ class Writer:
         return self._fault
 
     def submit(
-        self,
-        job: Job,
-        *,
-        impatient: bool = False,
-        since_s: float | None = None,
-        undo: Undo | None = None,
-        instead: Instead | None = None,
+        self, job: Job, *, impatient: bool = False, undo: Undo | None = None
     ) -> asyncio.Future[Any]:
         """
         Run *job* in the next transaction; the future holds what it returned, after COMMIT.
 
-        *impatient* waits no longer than `commit_timeout_s`, from *since_s* of the loop's time on.
-        The future fails with the `Refusal` that the job raised, with `StoreUnavailable` when the
-        commit did not happen, or with the job's own bug. Cancelling it takes nothing back. *undo*
-        takes back what a COMMIT that reported an error has written all the same; it runs before any
-        later job, and until it is committed the future is not done (`Undecided` when it cannot be).
-        *instead* is handed the future in place of `StoreUnavailable`, and sees that it is done.
+        *impatient* waits no longer than `commit_timeout_s`. The future fails with the `Refusal`
+        that the job raised, with `StoreUnavailable` when the commit did not happen, or with the
+        job's own bug. Cancelling it takes nothing back. *undo* takes back what a COMMIT that
+        reported an error has written all the same; it runs before any later job, and until it is
+        committed the future is not done (`Undecided` when it cannot be).
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        began_s = loop.time() if since_s is None else since_s
-        waiting = _Waiting(job, future, impatient, undo, instead, began_s)
+        self._enqueue(_Waiting(job, future, loop.time(), impatient, undo))
+        return future
+
+    def pledge(
+        self, job: Job, *, since_s: float | None = None, instead: Instead | None = None
+    ) -> Pledge[Any]:
+        """
+        Run *job* as `submit` does, for one who is impatient from *since_s* of the loop's time on.
+
+        *instead* is handed the pledge in place of `StoreUnavailable`, and sees that it is told.
+        """
+        pledge: Pledge[Any] = Pledge()
+        began_s = asyncio.get_running_loop().time() if since_s is None else since_s
+        stand_in = None if instead is None else partial(instead, pledge)
+        self._enqueue(_Waiting(job, pledge, began_s, True, None, stand_in))
+        return pledge
+
+    def _enqueue(self, waiting: _Waiting) -> None:
         if self._closed:
             waiting.fail(StoreUnavailable("The daemon is stopping"))
-            return future
+            return
         self._waiting.append(waiting)
         if self._running is None:
-            self._running = loop.create_task(self._run())
-        return future
+            self._running = asyncio.get_running_loop().create_task(self._run())
 
     async def empty_log(self) -> bool:
         """
@@ -241,26 +251,26 @@ class Writer:
 
     def _give_up(self, batch: list[_Waiting], before_s: float) -> None:
         """Answer the impatient who came before *before_s*, in this batch or behind it."""
-        kept: deque[_Waiting] = deque()
         for waiting in batch:
             _refuse_late(waiting, before_s)
-        for waiting in self._waiting:
-            if not _refuse_late(waiting, before_s):
-                kept.append(waiting)
-        self._waiting = kept
+        # Whoever hears may submit something at once.
+        behind, self._waiting = self._waiting, deque()
+        kept = [waiting for waiting in behind if not _refuse_late(waiting, before_s)]
+        self._waiting.extendleft(reversed(kept))
 
     def _tell(self, batch: list[_Waiting], result: _Result) -> None:
-        for waiting, outcome in zip(batch, result.outcomes, strict=True):
-            if waiting.future.done():
-                continue
-            if outcome.error is None:
-                waiting.future.set_result(outcome.value)
-            elif not isinstance(outcome.error, StoreUnavailable):
-                waiting.future.set_exception(outcome.error)
-            elif not outcome.is_unsure:
-                waiting.fail(outcome.error)
-        self._tell_unsure(result)
         self._note_health(result)
+        with together():
+            for waiting, outcome in zip(batch, result.outcomes, strict=True):
+                if waiting.told.done():
+                    continue
+                if outcome.error is None:
+                    waiting.told.set_result(outcome.value)
+                elif not isinstance(outcome.error, StoreUnavailable):
+                    waiting.told.set_exception(outcome.error)
+                elif not outcome.is_unsure:
+                    waiting.fail(outcome.error)
+        self._tell_unsure(result)
         if self.damage is not None:
             self._leave_undecided()
         if self._changed is not None and result.error is None:
@@ -270,17 +280,17 @@ class Writer:
     def _tell_unsure(self, result: _Result) -> None:
         """Answer those whose COMMIT reported an error: it is known now what it left, or never."""
         for waiting in result.undecided:
-            if not waiting.future.done():
-                waiting.future.set_exception(Undecided())
+            if not waiting.told.done():
+                waiting.told.set_exception(Undecided())
         for waiting in result.undone:
-            if not waiting.future.done():
+            if not waiting.told.done():
                 waiting.fail(StoreUnavailable("The commit failed, and what it left is undone"))
 
     def _leave_undecided(self) -> None:
         """Say of what cannot be undone any more that nobody knows: not that it is not there."""
         for waiting in self._unsure:
-            if not waiting.future.done():
-                waiting.future.set_exception(Undecided())
+            if not waiting.told.done():
+                waiting.told.set_exception(Undecided())
         self._unsure.clear()
 
     def _note_health(self, result: _Result) -> None:
@@ -440,7 +450,7 @@ def _refuse_late(waiting: _Waiting, before_s: float) -> bool:
     """Answer one that lost its patience; False for one that waits on, or needs no answer."""
     if not waiting.impatient or waiting.since_s >= before_s:
         return False
-    if waiting.future.done() or waiting.is_handed_over:
+    if waiting.told.done() or waiting.is_handed_over:
         return False
     hint = "Is the store locked (fuser -v), or its disk busy (iostat -x 1)?"
     waiting.fail(StoreUnavailable("The commit took too long", hint=hint))

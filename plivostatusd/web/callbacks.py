@@ -7,6 +7,7 @@ Refusals are short and never say which check failed; the log does.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain import identity
@@ -16,10 +17,9 @@ from plivostatusd.log import get_logger
 from plivostatusd.web.exchange import Exchange, ExchangeServer
 
 if TYPE_CHECKING:
-    import asyncio
-
     from plivostatusd.flows.front_door import FrontDoor
     from plivostatusd.flows.ingest import Ingest
+    from plivostatusd.store.pledge import Pledge
     from plivostatusd.store.receipts import Recorded
 
 log = get_logger()
@@ -38,7 +38,7 @@ _WORDS: Final = {
 
 
 class CallbackServer(ExchangeServer):
-    """Hands each callback to the ingest flow, and answers once its future is done."""
+    """Hands each callback to the ingest flow, and answers once its pledge is told."""
 
     def __init__(
         self, ingest: Ingest, *, body_bytes_max: int, front_door: FrontDoor | None = None
@@ -59,7 +59,7 @@ class CallbackServer(ExchangeServer):
             exchange.answer(404, _WORDS[404])
             self._ingest.misdirected(_request_of(exchange))
         elif exchange.method not in _METHODS:
-            exchange.answer(405, _WORDS[405], {"Allow": ", ".join(_METHODS)})
+            exchange.answer(405, _WORDS[405], (("Allow", ", ".join(_METHODS)),))
         else:
             self._receive(exchange, ref)
 
@@ -83,14 +83,14 @@ class CallbackServer(ExchangeServer):
 
     def _receive(self, exchange: Exchange, ref: str | None) -> None:
         try:
-            future = self._ingest.receive(_request_of(exchange), ref)
+            pledge = self._ingest.receive(_request_of(exchange), ref)
         except Refusal as refusal:
             exchange.answer(refusal.http_status, _WORDS[refusal.http_status])
         except Exception:
             log.exception("callback_failed")
             exchange.answer(500, _WORDS[500])
         else:
-            future.add_done_callback(lambda done: _answer(exchange, done))
+            pledge.add_done_callback(partial(_answer, exchange))
 
 
 def _request_of(exchange: Exchange) -> Signed:
@@ -110,16 +110,14 @@ def _route(path: str) -> tuple[bool, str | None]:
 
 def _health(exchange: Exchange) -> None:
     if exchange.method in {"GET", "HEAD"}:
-        exchange.answer(200, '{"status":"ok"}', {"Content-Type": "application/json"})
+        exchange.answer(200, '{"status":"ok"}', (("Content-Type", "application/json"),))
     else:
-        exchange.answer(405, _WORDS[405], {"Allow": "GET, HEAD"})
+        exchange.answer(405, _WORDS[405], (("Allow", "GET, HEAD"),))
 
 
-def _answer(exchange: Exchange, recorded: asyncio.Future[Recorded]) -> None:
-    error = None if recorded.cancelled() else recorded.exception()
-    if recorded.cancelled():
-        exchange.answer(503, _WORDS[503])
-    elif error is None:
+def _answer(exchange: Exchange, told: Pledge[Recorded]) -> None:
+    error = told.exception()
+    if error is None:
         exchange.answer(200, "ok\n")
     elif isinstance(error, Refusal):
         exchange.answer(error.http_status, _WORDS[error.http_status])

@@ -9,6 +9,7 @@ bytes in, within limits, and a short text out. Any transport that speaks
 
 from __future__ import annotations
 
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, cast
 
@@ -22,7 +23,7 @@ from tornado.httputil import (
 
 from plivostatusd.web.in_flight import InFlight
 from plivostatusd.web.server import announced_bytes
-from plivostatusd.web.transport.answer import Answer
+from plivostatusd.web.transport.answer import Answer, Headers, Reply
 from plivostatusd.web.transport.fields import Fields
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 TRICKLE_BYTES_MAX: Final = 1024 * 1024
 """A body over the limit is read up to here, so that its sender hears 413 and not a reset."""
+_NO_FIELDS: Final = Fields()
 
 
 class Exchange(HTTPMessageDelegate):
@@ -47,7 +49,7 @@ class Exchange(HTTPMessageDelegate):
         self.method = ""
         self.path = ""
         self.query: str | None = None
-        self.headers = HTTPHeaders()
+        self.headers: HTTPHeaders = _NO_FIELDS
 
     @property
     def body(self) -> bytes:
@@ -101,29 +103,34 @@ class Exchange(HTTPMessageDelegate):
         """The client went away before its request was whole."""
         self._close()
 
-    def answer(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
+    def answer(self, status: int, text: str, headers: Headers = ()) -> None:
         """Answer once; what the client has left by then is dropped."""
         if not self._is_open:
             return
         self._close()
-        body = text.encode()
-        fields = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body))}
-        if self.method == "HEAD":
-            body = b""
-        if self._server.is_draining or not self._is_whole:
-            fields["Connection"] = "close"
-        fields.update(headers or {})
+        closes = self._server.is_draining or not self._is_whole
+        reply = _reply(status, text, headers, is_bodiless=self.method == "HEAD", closes=closes)
         if isinstance(self._connection, Answer):
-            self._connection.whole(status, tuple(fields.items()), body)
+            self._connection.whole(reply)
             return
         start_line = ResponseStartLine("HTTP/1.1", status, HTTPStatus(status).phrase)
-        self._connection.write_headers(start_line, HTTPHeaders(fields), body)
+        self._connection.write_headers(start_line, HTTPHeaders(dict(reply.fields)), reply.body)
         self._connection.finish()
 
     def _close(self) -> None:
         if self._is_open and self.method:
             self._is_open = False
             self._server.in_flight.leave()
+
+
+@lru_cache(64)  # there are a dozen
+def _reply(status: int, text: str, headers: Headers, *, is_bodiless: bool, closes: bool) -> Reply:
+    body = text.encode()
+    fields = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body))}
+    if closes:
+        fields["Connection"] = "close"
+    fields.update(headers)
+    return Reply(status, tuple(fields.items()), b"" if is_bodiless else body)
 
 
 class ExchangeServer(HTTPServerConnectionDelegate):

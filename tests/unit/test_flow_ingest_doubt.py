@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from plivostatusd.domain.families import ALL_V2
 from plivostatusd.domain.signature import Key, Signed, Verifier
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.store import receipts
+from plivostatusd.store.pledge import Pledge
 from plivostatusd.store.receipts import Arrival, Recorded
 from tests.logbook import Logbook
 from tests.unit.store_place import Place, opened, submission, uuid
@@ -43,7 +43,7 @@ class Door:
             suspected=self.suspected.append,
         )
 
-    def _put(self, arrival: Arrival) -> asyncio.Future[Recorded]:
+    def _put(self, arrival: Arrival) -> Pledge[Recorded]:
         self.arrivals.append(arrival)
         return receipts.put(self.place.writer, arrival)
 

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from plivostatusd.domain.secret import Secret
-from plivostatusd.log import get_logger
+from plivostatusd.log import get_logger, together
 from tests.unit import log_place
 from tests.unit.log_place import NUMBER, TOKEN, Journal, Start, fail
 
@@ -146,3 +147,56 @@ def test_a_crash_is_logged_and_masked() -> None:
     )
     assert last["exception"].endswith("RuntimeError: +1415****2323 ***")
     assert (run.returncode, run.stderr) == (1, b"")
+
+
+@pytest.mark.allow_log("loud")
+def test_lines_are_written_together(start: Start, tmp_path: Path) -> None:
+    """Lines of a block are written at its end, from `warning` on at once; all in order."""
+    path = tmp_path / "out"
+    with path.open("wb") as stream:
+        start(stream=stream)
+
+        def events() -> list[str]:
+            return [json.loads(line)["event"] for line in path.read_text().splitlines()]
+
+        with together():
+            log.info("a")
+            with together():
+                log.info("b")
+            assert [] == events()
+            log.warning("loud")
+            assert ["a", "b", "loud"] == events()
+            log.info("c")
+        assert ["a", "b", "loud", "c"] == events()
+        log.info("d")
+        assert ["a", "b", "loud", "c", "d"] == events()
+
+
+def test_a_thread_waits_for_no_other(start: Start, tmp_path: Path) -> None:
+    """What another thread logs meanwhile is in the file as soon as its call returns."""
+    path = tmp_path / "out"
+    with path.open("wb") as stream:
+        start(stream=stream)
+        with together():
+            log.info("held")
+            other = threading.Thread(target=log.info, args=("at_once",))
+            other.start()
+            other.join()
+            assert ["at_once"] == [
+                json.loads(each)["event"] for each in path.read_text().splitlines()
+            ]
+
+
+def test_a_block_that_fails_costs_no_line(start: Start, tmp_path: Path) -> None:
+    """What was logged before an error left the block is written."""
+    path = tmp_path / "out"
+    with path.open("wb") as stream:
+        start(stream=stream)
+        with pytest.raises(LookupError), together():
+            _log_and_fail()
+        assert path.read_bytes().count(b"\n") == 1
+
+
+def _log_and_fail() -> NoReturn:
+    log.info("x")
+    raise LookupError

@@ -256,7 +256,7 @@ async def test_a_repeat_has_a_waiter_of_its_own(tmp_path: Path) -> None:
         with both.locked():
             await both.keep.put(given("queued", nonce="nonce-0001"))
             first = both.keep.put(given("sent", nonce="nonce-0002"))
-            both.keep.put(given("sent", nonce="nonce-0002")).cancel()
+            asyncio.ensure_future(both.keep.put(given("sent", nonce="nonce-0002"))).cancel()
             assert (await first).spooled
         await both.settled()
 

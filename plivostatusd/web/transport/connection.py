@@ -205,10 +205,12 @@ class Connection(asyncio.BufferedProtocol):
     def _advance(self) -> None:
         """Go on with what has come, as far as that goes within one request."""
         try:
-            self._look_whole()
+            if self._now is _Now.BODY:
+                self._look_whole()
             while self._data and self._step():
                 pass
-            self._look_full()
+            if self._data or self._is_paused:
+                self._look_full()
         except HTTPInputError:
             self._refuse()
         except Exception:
@@ -246,7 +248,8 @@ class Connection(asyncio.BufferedProtocol):
         self._now = _Now.BODY
         self._is_to_continue = head.has_to_be_asked
         self._hold(self._delegate.headers_received(head.start_line, head.fields))
-        self._look_whole()
+        if self._is_awaited or self._is_to_continue or not self._data:
+            self._look_whole()
 
     @property
     def _is_listening(self) -> bool:
@@ -282,8 +285,8 @@ class Connection(asyncio.BufferedProtocol):
             assert self._delegate is not None
             if self._is_awaited:
                 self._connections.body_grew(self, len(part))
-            if self.is_closed:
-                return False
+                if self.is_closed:
+                    return False
             self._hold(self._delegate.data_received(part))
         self._look_whole()
         return len(self._data) < before and self._answer is not None

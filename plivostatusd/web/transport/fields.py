@@ -7,39 +7,28 @@ already (`head`), so they are kept as they were read, under names in lower case.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from tornado.httputil import HTTPHeaders
-
-_NAME_BYTES_MAX: Final = 40
-
-
-def _lower(name: bytes) -> str:
-    return name.decode("latin-1").lower()
-
-
-_known: Final = lru_cache(512)(_lower)
-"""The names of every day, and no long ones: strangers may send what they like."""
 
 
 class Fields(HTTPHeaders):
     """What was read of a head; nothing of `HTTPHeaders`' own storage is used."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: Iterable[str] = ()) -> None:
+        """Take *lines*, in each of which a name, a colon and a value have been found."""
         self.combined: dict[str, str] = {}
         """Names in lower case; of a field that came several times, what its lines say in a row."""
         self._several: dict[str, list[str]] = {}
-
-    def read(self, name: bytes, value: bytes | None) -> None:
-        """Take one line, as llhttp has found it."""
-        key = _known(name) if len(name) <= _NAME_BYTES_MAX else _lower(name)
-        text = value.decode("latin-1").strip(" \t") if value else ""
-        if key in self.combined:
-            self.add(key, text)
-        else:
-            self.combined[key] = text
+        combined = self.combined
+        for line in lines:
+            name, _, value = line.partition(":")
+            key = name.lower()
+            if key in combined:
+                self.add(key, value.strip(" \t"))
+            else:
+                combined[key] = value.strip(" \t")
 
     def add(self, name: str, value: str, *, _chars_are_bytes: bool = True) -> None:
         """Have one line more."""

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from httptools import (
     HttpParserError,
@@ -25,13 +24,10 @@ from tornado.httputil import HTTPInputError, RequestStartLine
 from plivostatusd.web import framing
 from plivostatusd.web.transport.fields import Fields
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 END: Final = b"\r\n\r\n"
-_VERSIONS: Final = {b" HTTP/1.1": "HTTP/1.1", b" HTTP/1.0": "HTTP/1.0"}
-_VERSION_BYTES: Final = 9
-_METHOD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ")
+_PARTS: Final = 3
+_VERSIONS: Final = frozenset({"HTTP/1.1", "HTTP/1.0"})
+_METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FRAMING: Final = ("transfer-encoding", "content-length")
 _DIGITS_MAX: Final = 18
 _KNOWN_METHOD: Final = b"POST"
@@ -79,17 +75,9 @@ def _words(text: str) -> list[str]:
 
 
 class _Reading:
-    """What llhttp calls while it reads one head."""
+    """What llhttp tells while it reads one head: only that it took it for one."""
 
-    __slots__ = ("is_whole", "on_header", "target")
-
-    def __init__(self, read: Callable[[bytes, bytes | None], None]) -> None:
-        self.on_header = read
-        self.target = b""
-        self.is_whole = False
-
-    def on_url(self, part: bytes) -> None:
-        self.target += part
+    is_whole = False
 
     def on_headers_complete(self) -> None:
         self.is_whole = True
@@ -103,40 +91,45 @@ def read(head: bytes) -> Head:
     """
     if sentence := framing.fault_of_lines(head):
         raise HTTPInputError(sentence)
-    line = head[: head.index(b"\r\n", 2)].lstrip(b"\r\n")
-    version = _VERSIONS.get(line[-_VERSION_BYTES:])
-    match = _METHOD.match(line)
-    if version is None or match is None:
-        raise HTTPInputError("Malformed HTTP request line")
-    fields = Fields()
-    target = _parse(head, match[1], fields)
-    # llhttp skips blanks before the target and behind it; there is one on either side.
-    if len(line) != match.end() + len(target) + _VERSION_BYTES:
-        raise HTTPInputError("Malformed HTTP request line")
+    lines = head.lstrip(b"\r\n").decode("latin-1").split("\r\n")
+    method, target, version = _start_line(lines[0])
+    _judge(head, method)
+    # llhttp has found a name, a colon and a value in each line, and no line goes on in another. To
+    # be told of them would take longer than to part them.
+    fields = Fields(lines[1:-2])
     if sentence := framing.fault_of_fields(version, fields):
         raise HTTPInputError(sentence)
-    method = match[1].decode("ascii")
-    return Head(RequestStartLine(method, target.decode("latin-1"), version), fields)
+    return Head(RequestStartLine(method, target, version), fields)
 
 
-def _parse(head: bytes, method: bytes, fields: Fields) -> bytes:
-    """Have llhttp read *head* into *fields*; return the target."""
+def _start_line(line: str) -> tuple[str, str, str]:
+    """Part the first line at its two blanks. llhttp would skip more of them; they are refused."""
+    parts = line.split(" ")
+    if len(parts) != _PARTS or parts[2] not in _VERSIONS or not _METHOD.fullmatch(parts[0]):
+        raise HTTPInputError("Malformed HTTP request line")
+    return parts[0], parts[1], parts[2]
+
+
+def _judge(head: bytes, method: str) -> None:
+    """Have llhttp read *head*; raises `HTTPInputError` where it is none."""
     try:
         try:
-            return _fed(head, fields)
+            is_whole = _is_whole(head)
         except HttpParserInvalidMethodError:
             # llhttp knows some methods only; which are served is for the doors to say (405).
-            return _fed(head.replace(method, _KNOWN_METHOD, 1), fields)
+            is_whole = _is_whole(head.replace(method.encode("ascii"), _KNOWN_METHOD, 1))
     except HttpParserError as error:
         raise HTTPInputError(str(error)) from None
-
-
-def _fed(head: bytes, fields: Fields) -> bytes:
-    reading = _Reading(fields.read)
-    # What asks for another protocol is read as if it did not: nothing is upgraded here, and
-    # nothing behind the head was given away.
-    with suppress(HttpParserUpgrade):
-        HttpRequestParser(reading).feed_data(head)
-    if not reading.is_whole:
+    if not is_whole:
         raise HTTPInputError("Malformed HTTP request")
-    return reading.target
+
+
+def _is_whole(head: bytes) -> bool:
+    reading = _Reading()
+    try:
+        HttpRequestParser(reading).feed_data(head)
+    except HttpParserUpgrade:
+        # What asks for another protocol is read as if it did not: nothing is upgraded here, and
+        # nothing behind the head was given away.
+        return reading.is_whole
+    return reading.is_whole

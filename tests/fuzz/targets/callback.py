@@ -20,6 +20,7 @@ from plivostatusd.domain.signature import NONCE, Key, Verifier
 from plivostatusd.domain.statuses import OURS
 from plivostatusd.flows.ingest import Ingest
 from plivostatusd.store import spooled
+from plivostatusd.store.pledge import Pledge
 from plivostatusd.store.receipts import SPOOLED, Arrival, Recorded
 from plivostatusd.web.callbacks import CallbackServer
 from plivostatusd.web.metrics import Metrics
@@ -72,11 +73,11 @@ class Door:
         ingest = Ingest(self._keep, verifier, Metrics(), queue_max=5, now_us=lambda: NOW_US)
         self._server = CallbackServer(ingest, body_bytes_max=BODY_BYTES_MAX)
 
-    def _keep(self, arrival: Arrival) -> asyncio.Future[Recorded]:
+    def _keep(self, arrival: Arrival) -> Pledge[Recorded]:
         self.kept.append(arrival)
-        future: asyncio.Future[Recorded] = self._loop.create_future()
-        future.set_result(SPOOLED)
-        return future
+        pledge: Pledge[Recorded] = Pledge()
+        pledge.set_result(SPOOLED)
+        return pledge
 
     def ask(self, request: Arrived) -> tuple[int, Arrival | None]:
         """Give the one answer to *request*, and what was kept of it before."""
