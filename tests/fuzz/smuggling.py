@@ -123,7 +123,7 @@ def _honest(chance: random.Random) -> Draft:
     body = chance.choice(
         (b"", b"abc", HIDDEN, b"0\r\n\r\n" + HIDDEN, b"abc" + HIDDEN, b"x" * 2_000)
     )
-    method = b"POST" if body else chance.choice((b"GET", b"POST"))
+    method = chance.choice((b"POST", b"POST", b"POST", b"POST", b"GET", b"PUT", b"DELETE", b"HEAD"))
     draft = Draft(
         [method, b"/plivo/status?n=1", b"HTTP/1.1"], [b"Host: sms.example.com"], body, False
     )

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from plivostatusd.web.transport.choice import new_event_loop
 from tests.fuzz.compared import fault
 from tests.fuzz.played import SERVERS, play
 from tests.fuzz.proxied import standing
@@ -90,8 +91,9 @@ def main() -> int:
     logging.getLogger("tornado").setLevel(logging.CRITICAL)
     chance = random.Random(options.seed)
     print(f"seed {options.seed}", flush=True)
-    found = _told(asyncio.run(straight(chance, options.straight)))
-    found += _told(asyncio.run(proxied(chance, options.proxied, options.server)))
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        found = _told(runner.run(straight(chance, options.straight)))
+        found += _told(runner.run(proxied(chance, options.proxied, options.server)))
     return 1 if found else 0
 
 
