@@ -28,6 +28,7 @@ from plivostatusd.daemon.doors import Doors
 from plivostatusd.daemon.watch import Watch
 from plivostatusd.domain.errors import StartRefused, StoreDamaged, StoreUnavailable, StoryEnded
 from plivostatusd.flows.backup import Backup
+from plivostatusd.flows.courtesy import Courtesy
 from plivostatusd.flows.evidence import Evidence
 from plivostatusd.flows.forgetting import Forgetting
 from plivostatusd.flows.front_door import FrontDoor
@@ -182,7 +183,8 @@ class Daemon:
         self._writer = writer
         with suppress(StoreUnavailable):  # the spool goes ahead, and the first batch says why
             await writer.open()
-        reader = Reader(config.store.path, condemn=writer.condemn)
+        courtesy = Courtesy(lambda: self._ingest.waiting)
+        reader = Reader(config.store.path, condemn=writer.condemn, give_way=courtesy.give_way)
         stack.push_async_callback(reader.close)
         keep = self._make_keep(writer)
         stack.push_async_callback(keep.close)
@@ -219,7 +221,7 @@ class Daemon:
             body_bytes_max=config.callbacks.body_max,
             front_door=self._front_door,
         )
-        self._services = self._make_services(writer, reader, keep)
+        self._services = self._make_services(writer, reader, keep, courtesy)
         keep.start()
 
     def _make_keep(self, writer: Writer) -> Keep:
@@ -282,7 +284,9 @@ class Daemon:
         if found.fault is not None:
             self._writer.condemn(StoreDamaged(found.fault, command=repair(path)))
 
-    def _make_services(self, writer: Writer, reader: Reader, keep: Keep) -> Services:
+    def _make_services(
+        self, writer: Writer, reader: Reader, keep: Keep, courtesy: Courtesy
+    ) -> Services:
         config = self._config
         stopping = asyncio.Event()
         return Services(
@@ -312,6 +316,7 @@ class Daemon:
             store_path=config.store.path,
             free_bytes_min=config.store.spool_reserve + FREE_BYTES_BESIDE_RESERVE,
             now_us=self._clock.wall_us,
+            give_way=courtesy.give_way,
             stopping=stopping,
             failures=Failures(self._metrics.registry, stopping),
             in_flight=InFlight(),

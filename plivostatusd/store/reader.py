@@ -10,22 +10,30 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import aiosqlite
 
 from plivostatusd.store.failure import told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from pathlib import Path
 
     from plivostatusd.domain.errors import StoreDamaged
 
 Record = dict[str, Any]
 
+
+async def _one_turn() -> None:
+    await asyncio.sleep(0)
+
+
 EXAMINED_MAX: Final = 20_000
 """Rows that one page of a filtered list looks at; past it the page ends early, with a cursor."""
+
+ROWS_AT_ONCE: Final = 64
+"""Half a millisecond of work on the reader's thread, most of it under Python's lock."""
 
 _EVENT = (
     "e.row AS cursor, e.status, e.sequence, e.at, e.received_at, e.trust, e.source, e.error_code,"
@@ -98,12 +106,20 @@ class Reader:
     One read-only connection, used from the event loop; raises `StoreUnavailable`.
 
     It is opened by the first question, and that may come before the store can be opened. Damage
-    that a question meets is told to *condemn*, and raised as `StoreDamaged`.
+    that a question meets is told to *condemn*, and raised as `StoreDamaged`. Between the parts of a
+    long answer it awaits *give_way*.
     """
 
-    def __init__(self, path: Path, *, condemn: Callable[[StoreDamaged], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        condemn: Callable[[StoreDamaged], None],
+        give_way: Callable[[], Awaitable[None]] = _one_turn,
+    ) -> None:
         self._path = path
         self._condemn = condemn
+        self._give_way = give_way
         self._connection: aiosqlite.Connection | None = None
         self._opening = asyncio.Lock()
 
@@ -116,8 +132,20 @@ class Reader:
     async def _all(self, sql: str, arguments: tuple[object, ...] = ()) -> list[Record]:
         with told(self._path, self._condemn):
             connection = self._connection or await self._open()
-            rows = await connection.execute_fetchall(sql, arguments)
-        return [dict(row) for row in rows]
+            return cast("list[Record]", await connection.execute_fetchall(sql, arguments))
+
+    async def _many(self, sql: str, arguments: tuple[object, ...]) -> list[Record]:
+        """Ask what may have a long answer, and read a few rows at a time."""
+        found: list[Record] = []
+        with told(self._path, self._condemn):
+            connection = self._connection or await self._open()
+            async with connection.execute(sql, arguments) as cursor:
+                while rows := list(cast("Iterable[Record]", await cursor.fetchmany(ROWS_AT_ONCE))):
+                    found += rows
+                    if len(rows) < ROWS_AT_ONCE:
+                        break
+                    await self._give_way()
+        return found
 
     async def _open(self) -> aiosqlite.Connection:
         async with self._opening:
@@ -125,7 +153,7 @@ class Reader:
                 connection = await aiosqlite.connect(
                     _uri(self._path), uri=True, isolation_level=None
                 )
-                connection.row_factory = sqlite3.Row
+                connection.row_factory = _record  # type: ignore[assignment]  # as sqlite3 has it
                 for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "cache_size = -8192"):
                     await connection.execute(f"PRAGMA {pragma}")
                 self._connection = connection
@@ -149,7 +177,7 @@ class Reader:
 
     async def messages_of(self, ids: Sequence[str]) -> dict[str, Record]:
         """Find messages by our ids; those that none has, or an alias, are left out."""
-        found = await self._all(
+        found = await self._many(
             f"SELECT * FROM messages WHERE id IN ({', '.join('?' * len(ids))})",  # noqa: S608 - marks
             tuple(ids),
         )
@@ -176,7 +204,7 @@ class Reader:
         if floor is not None:
             conditions.append(("(created_at, row) >= (?, ?)", floor))
         where, arguments = _where(conditions)
-        records = await self._all(
+        records = await self._many(
             f"SELECT * FROM messages INDEXED BY {index} {where}"  # noqa: S608 - words of ours
             " ORDER BY created_at DESC, row DESC LIMIT ?",
             (*arguments, wanted.limit),
@@ -212,7 +240,7 @@ class Reader:
 
     async def events_after(self, cursor: int, limit: int) -> list[Record]:
         """Give the events written after *cursor*, in commit order, with their messages' names."""
-        return await self._all(
+        return await self._many(
             f"SELECT {_EVENT}, e.status_after, m.id AS message_id, m.tag, m.recipient_number,"  # noqa: S608 - columns of ours
             " m.sender_number, m.sent_by, m.mcc, m.mnc,"
             " coalesce(e.message_uuid, m.message_uuid) AS message_uuid"
@@ -302,6 +330,11 @@ class Reader:
         )
         oldest: int | None = found["oldest"]
         return oldest
+
+
+def _record(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Record:
+    """Make a dict of a row on the reader's thread: of a thousand, the event loop is not held up."""
+    return dict(sqlite3.Row(cursor, row))
 
 
 def _uri(path: Path) -> str:

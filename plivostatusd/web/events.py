@@ -10,7 +10,6 @@ or from behind retention, is answered 410 instead of with a gap that nobody sees
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -19,11 +18,14 @@ from tornado.iostream import StreamClosedError
 
 from plivostatusd.domain.errors import Refusal, StoreUnavailable
 from plivostatusd.web import shapes
+from plivostatusd.web.documents import spell
 from plivostatusd.web.filters import instant
 from plivostatusd.web.handler import bad_query, count, seconds
 from plivostatusd.web.lasting import LastingHandler
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from plivostatusd.store.reader import Record
 
 PAGE_MAX: Final = 1_000
@@ -52,8 +54,8 @@ class CursorHandler(LastingHandler):
     def _spelled(self, cursor: int) -> str:
         return f"{self._generation}-{cursor}"
 
-    def _shaped(self, found: list[Record]) -> list[dict[str, Any]]:
-        return [shapes.happening(record, self._generation) for record in found]
+    def _shaped(self, found: list[Record]) -> Iterator[dict[str, Any]]:
+        return (shapes.happening(record, self._generation) for record in found)
 
     async def _start(self, after: str | None, since_us: int | None = None) -> int:
         oldest, newest = await self.services.reader.event_bounds()
@@ -103,7 +105,7 @@ class EventsHandler(CursorHandler):
     async def _page(self, cursor: int, limit: int, wait_s: float) -> None:
         found = await self._next(cursor, limit, wait_s) if limit else []
         last = found[-1]["cursor"] if found else cursor
-        self.reply({"events": self._shaped(found), "next": self._spelled(last)})
+        await self.reply_list("events", self._shaped(found), next=self._spelled(last))
 
     async def _next(self, cursor: int, limit: int, within_s: float) -> list[Record]:
         """Give what follows *cursor*; when nothing does, wait for it, *within_s* at most."""
@@ -140,5 +142,4 @@ class EventsHandler(CursorHandler):
 
     def _spell(self, record: dict[str, Any]) -> str:
         shaped = shapes.happening(record, self._generation)
-        document = json.dumps(shaped, ensure_ascii=False, separators=(",", ":"))
-        return f"id: {shaped['cursor']}\nevent: event\ndata: {document}\n\n"
+        return f"id: {shaped['cursor']}\nevent: event\ndata: {spell(shaped)}\n"

@@ -23,7 +23,7 @@ from plivostatusd.web.access import (
     Rules,
     TokenRefused,
 )
-from plivostatusd.web.documents import spell
+from plivostatusd.web.documents import spell, spell_list
 from plivostatusd.web.failures import Failures, TooManyFailures
 from plivostatusd.web.followers import Followers
 from plivostatusd.web.problems import MEDIA_TYPE, of_refusal, problem
@@ -32,7 +32,7 @@ from plivostatusd.web.server import announced_bytes
 if TYPE_CHECKING:
     import asyncio
     from asyncio import Future
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
     from pathlib import Path
     from types import TracebackType
 
@@ -103,6 +103,7 @@ class Services:
     store_path: Path
     free_bytes_min: int
     now_us: Callable[[], int]
+    give_way: Callable[[], Awaitable[None]]
     stopping: asyncio.Event
     in_flight: InFlight
     failures: Failures
@@ -233,9 +234,19 @@ class Handler(RequestHandler):
 
     def reply(self, document: object, status: int = 200, media: str = "application/json") -> None:
         """Answer with JSON."""
+        self._reply_with(spell(document), status, media)
+
+    async def reply_list(
+        self, name: str, documents: Iterable[object], *, status: int = 200, **rest: object
+    ) -> None:
+        """Answer with a list under *name*, however long, and *rest*: see `spell_list`."""
+        text = await spell_list(name, documents, rest, self.services.give_way)
+        self._reply_with(text, status, "application/json")
+
+    def _reply_with(self, text: str, status: int, media: str) -> None:
         self.set_status(status)
         self.set_header("Content-Type", media)
-        self.finish(spell(document))
+        self.finish(text)
 
     def query(self, *names: str) -> dict[str, str]:
         """

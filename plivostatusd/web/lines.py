@@ -36,6 +36,7 @@ class LinesHandler(LastingHandler):
                 try:
                     while (found := await self._next(documents)) is not None:
                         await self._write_lines(found if isinstance(found, list) else [found])
+                        await self.services.give_way()
                 except Refusal as refusal:
                     await self._write_lines([{"error": of_refusal(refusal)}])
 

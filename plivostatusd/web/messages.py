@@ -59,9 +59,9 @@ class MessagesHandler(Handler):
         query = self.query(*_NAMES)
         page = await self.services.reader.messages(_filter(query))
         why = self.services.outbox.why_waiting
-        shaped = [shapes.message(record, pending_reason=why) for record in page.records]
+        shaped = (shapes.message(record, pending_reason=why) for record in page.records)
         cursor = f"{page.next[0]}.{page.next[1]}" if page.next else None
-        self.reply({"messages": shaped, "next": cursor})
+        await self.reply_list("messages", shaped, next=cursor)
 
 
 def _filter(query: dict[str, str]) -> Filter:

@@ -38,11 +38,10 @@ class ReplayHandler(CursorHandler):
         found = await reader.events_after(cursor, limit)
         found = [record for record in found if record["cursor"] <= end]
         last = found[-1]["cursor"] if found else max(cursor, end)
-        self.reply(
-            {
-                "events": self._shaped(found),
-                "next": self._spelled(last),
-                "end": self._spelled(end),
-                "left": max(0, end - last),
-            }
+        await self.reply_list(
+            "events",
+            self._shaped(found),
+            next=self._spelled(last),
+            end=self._spelled(end),
+            left=max(0, end - last),
         )

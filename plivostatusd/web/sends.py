@@ -89,12 +89,11 @@ class SendHandler(Handler):
         if new is not None:
             first, _ = submissions.as_recorded(new, new.intents[0])
             alike = shapes.message(first, pending_reason=why)
-            shaped = [{**alike, "id": each.id, "to": each.draft.to} for each in new.intents]
+            shaped = ({**alike, "id": each.id, "to": each.draft.to} for each in new.intents)
         else:
-            shaped = [
-                shapes.message(each, pending_reason=why) for each in await self._records(accepted)
-            ]
-        self.reply({"messages": shaped}, 202)
+            records = await self._records(accepted)
+            shaped = (shapes.message(each, pending_reason=why) for each in records)
+        await self.reply_list("messages", shaped, status=202)
 
     async def _records(self, accepted: Accepted) -> list[Record]:
         found = await self.services.reader.messages_of(accepted.ids)

@@ -169,12 +169,12 @@ class Asking:
 
         When it is asked then is up to a busy machine, which may be late with one and not the next.
         """
-        pace, loop = self.desk.get_pace, asyncio.get_running_loop()
+        pace = self.desk.get_pace
         spend, noted = pace.spend, list[float]()
 
-        def note() -> None:
-            noted.append(loop.time())
-            spend()
+        def note(turn_s: float) -> None:
+            noted.append(turn_s)
+            spend(turn_s)
 
         pace.spend = note  # type: ignore[method-assign]  # noted, then done
         return noted

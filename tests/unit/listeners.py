@@ -26,6 +26,7 @@ from plivostatusd.domain.secret import Secret
 from plivostatusd.domain.signature import Key, Verifier
 from plivostatusd.domain.statuses import Trust
 from plivostatusd.flows.backup import Backup
+from plivostatusd.flows.courtesy import Courtesy
 from plivostatusd.flows.evidence import Evidence
 from plivostatusd.flows.forgetting import Forgetting
 from plivostatusd.flows.front_door import FrontDoor
@@ -171,6 +172,7 @@ class Listeners:
             store_path=self.store_path,
             free_bytes_min=1,
             now_us=now_us,
+            give_way=Courtesy(lambda: self.ingest.waiting).give_way,
             stopping=stopping,
             failures=Failures(self.metrics.registry, stopping, wait_s=0.01),
             in_flight=InFlight(),

@@ -35,6 +35,10 @@ class Watched(Reader):
         self.asked.append((sql, arguments))
         return await super()._all(sql, arguments)
 
+    async def _many(self, sql: str, arguments: tuple[object, ...]) -> list[dict[str, Any]]:
+        self.asked.append((sql, arguments))
+        return await super()._many(sql, arguments)
+
 
 def plans_of(path: Path, asked: list[tuple[str, tuple[object, ...]]]) -> list[str]:
     """Return every step of SQLite's plans for what was asked."""
@@ -221,6 +225,25 @@ async def test_messages_by_their_ids(tmp_path: Path) -> None:
         assert {ids[0]: ALICE, ids[1]: BOB} == {
             name: record["recipient_number"] for name, record in found.items()
         }
+
+
+async def test_a_long_answer_gives_way(tmp_path: Path) -> None:
+    """A page is read a few rows at a time, in order, and gives way in between."""
+    turns: list[int] = []
+
+    async def give_way() -> None:
+        turns.append(1)
+
+    async with opened(tmp_path) as place:
+        count = reading.ROWS_AT_ONCE * 2 + 1
+        await place.accept(submission(to=[f"+1415555{number:04}" for number in range(count)]))
+        reader = Reader(place.path, condemn=fail, give_way=give_way)
+        page = await reader.messages(Filter(limit=1_000))
+        rows = [record["row"] for record in page.records]
+        assert (list(range(count, 0, -1)), 2) == (rows, len(turns))
+        await reader.events_after(0, 1_000)
+        assert 4 == len(turns)
+        await reader.close()
 
 
 async def test_events_in_commit_order(tmp_path: Path) -> None:

@@ -81,15 +81,22 @@ class Dispatch:
             await self._slots.acquire()
             entry = None
             try:
-                await self._pace.wait()
-                await self._gate.opened()
+                turn_s = await self._turn()
                 entry = await self._claim()
             finally:
                 if entry is None:
                     self._slots.release()
             if entry is not None:
-                self._pace.spend()
+                self._pace.spend(turn_s)
                 self._stories.begin(self._tell(entry))
+
+    async def _turn(self) -> float:
+        """Wait for the pace, and anew for the one after a time in which nothing was sent."""
+        while True:
+            turn_s = await self._pace.wait()
+            if self._gate.is_open:
+                return turn_s
+            await self._gate.opened()
 
     async def _claim(self) -> Entry | None:
         """Claim what is due; when nothing is, fall asleep until something will be."""

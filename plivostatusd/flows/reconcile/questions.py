@@ -72,10 +72,10 @@ class Questions:
                 if not desk.is_asking or each.message_uuid is None:
                     await self._pass_over(each)
                     continue
-                await desk.get_pace.wait()
+                turn_s = await desk.get_pace.wait()
                 if desk.brake.is_on:
                     break
-                desk.get_pace.spend()
+                desk.get_pace.spend(turn_s)
                 under_way.append(asyncio.create_task(self.ask(each.row, each.message_uuid)))
             await asyncio.gather(*under_way)
         finally:

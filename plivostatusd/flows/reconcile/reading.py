@@ -37,9 +37,9 @@ async def read(desk: Desk, query: ListQuery, on_page: OnPage, *, pages_max: int)
     for _ in range(pages_max):
         if page is None:
             return
-        await desk.list_pace.wait()
+        turn_s = await desk.list_pace.wait()
         await desk.brake.released()
-        desk.list_pace.spend()
+        desk.list_pace.spend(turn_s)
         listing = await desk.list(page)
         if not isinstance(listing, Listed):
             raise ListUnanswered(why(listing))

@@ -195,8 +195,7 @@ class Reconcile:
         if self._desk.brake.is_on:
             return outcomes.failed(message.id, message.message_uuid, message.status, NOT_ASKED)
         if message.message_uuid is not None:
-            await self._desk.get_pace.wait()
-            self._desk.get_pace.spend()
+            self._desk.get_pace.spend(await self._desk.get_pace.wait())
             return await self._questions.ask(message.row, message.message_uuid)
         assert call is not None
         return await self._look_for(message, call)
