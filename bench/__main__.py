@@ -161,12 +161,13 @@ class _Run:
         """Give the rate that a server takes: as found before, else by two rounds here."""
         if rates := self._results.rates.get(BARE):
             return rates.top(name)
-        for _ in range(2):
+        found = 0.0
+        for _ in range(2):  # the first to warm up
             requests = stock.take(name, self._requests)
             prepared.write(requests, self._folder / "requests")
-            played = rounds.play(name, server.process, self._folder / "requests")
+            found = rounds.play(name, server.process, self._folder / "requests").per_second
             told.setdefault(name, []).extend(map(prepared.fact_of, requests))
-        return played.per_second
+        return found
 
     def _made(self, name: str) -> Path:
         folder = self._folder / name

@@ -48,6 +48,16 @@ class Answers:
     def __len__(self) -> int:
         return len(self.due_s)
 
+    def first(self, count: int) -> Answers:
+        """Give the first *count* alone."""
+        return Answers(
+            self.due_s[:count],
+            self.took_s[:count],
+            self.status[:count],
+            self.late_s[:count],
+            self.began_s,
+        )
+
     def ok(self) -> list[int]:
         """Give the numbers of those that were answered with 200."""
         return [number for number, status in enumerate(self.status) if status == HTTPStatus.OK]

@@ -64,12 +64,7 @@ def measure(
 
 
 def _judged(offered: float, answers: Answers, memory_mib: float) -> Overload:
-    burst = [number for number, due_s in enumerate(answers.due_s) if due_s < BURST_S]
-    part = Answers(
-        *([values[number] for number in burst] for values in (answers.due_s, answers.took_s)),
-        [answers.status[number] for number in burst],
-        [answers.late_s[number] for number in burst],
-    )
+    part = answers.first(sum(due_s < BURST_S for due_s in answers.due_s))
     took_ms = [part.took_s[number] * 1e3 for number in part.ok()]
     return Overload(
         offered_per_second=offered,

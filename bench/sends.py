@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import threading
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -68,8 +68,16 @@ def measure(folder: Path, cores: Cores, top: float) -> Sends:
         calls, cpu = _paced(running)
         judge(OURS, by_daemon(running.store), bench.told, exactly=False, merges=True)
         _count(running)
-    p99s = (percentile(times, 0.99) * 1e3 for times in (alone, beside_singles, beside_lists))
-    return Sends(top * SHARE, single_rate, list_rate, *p99s, calls, cpu)
+    return Sends(
+        callbacks_per_second=top * SHARE,
+        singles_per_second=single_rate,
+        lists_per_second=list_rate,
+        alone_p99_ms=percentile(alone, 0.99) * 1e3,
+        singles_p99_ms=percentile(beside_singles, 0.99) * 1e3,
+        lists_p99_ms=percentile(beside_lists, 0.99) * 1e3,
+        calls_per_second=calls,
+        paced_cpu=cpu,
+    )
 
 
 def _paced(running: Daemon) -> tuple[float, float]:
@@ -114,31 +122,25 @@ class _Bench:
         """Give sends a second, and the times of those callbacks that were due meanwhile."""
         file = self._running.folder / "sends"
         prepared.write(sends, file)
-        span = []
-
-        def send() -> None:
-            began_s = time.perf_counter()
-            played = rounds.play(
-                OURS,
-                self._running,
-                file,
-                connections=connections,
-                status=HTTPStatus.ACCEPTED,
-                port=self._running.api_port,
-            )
-            span.extend((began_s, time.perf_counter(), played.seconds))
-
-        sender = threading.Thread(target=send)
-        sender.start()
-        try:
+        with ThreadPoolExecutor(1) as beside:
+            sending = beside.submit(self._send, file, connections)
             took_s, due_s = self._play(seconds)
-        finally:
-            sender.join()
-        if not span:
-            raise SystemExit("bench: the burst of sends failed")
-        began_s, ended_s, sent_s = span
-        beside = [t for t, due in zip(took_s, due_s, strict=True) if began_s <= due <= ended_s]
-        return count / sent_s, beside
+            began_s, ended_s, sent_s = sending.result()
+        meanwhile = [t for t, due in zip(took_s, due_s, strict=True) if began_s <= due <= ended_s]
+        return count / sent_s, meanwhile
+
+    def _send(self, file: Path, connections: int) -> tuple[float, float, float]:
+        """Give when it began and ended, and how long it took from first request to last answer."""
+        began_s = time.perf_counter()
+        played = rounds.play(
+            OURS,
+            self._running,
+            file,
+            connections=connections,
+            status=HTTPStatus.ACCEPTED,
+            port=self._running.api_port,
+        )
+        return began_s, time.perf_counter(), played.seconds
 
     def _play(self, seconds: float) -> tuple[list[float], list[float]]:
         due_s = openloop.schedule((self._per_second, seconds))
