@@ -21,7 +21,7 @@ from .processes import Process
 from .servers import OURS, Running
 
 CONNECTIONS = 64
-ROUND_S_MAX = 60
+ROUND_S_MAX = 300
 _SCRIPT = Path(__file__).with_name("load.lua")
 
 
