@@ -1,5 +1,6 @@
 # `make demo` and `make test` do all set-up by themselves; packaging/setup-dev says how.
-# PYTHON=... picks an interpreter, ARGS=... goes to pytest: make test ARGS='-k nginx -x'
+# PYTHON=... picks an interpreter, ARGS=... goes to pytest: make test ARGS='-k nginx -x'; to the bench
+# too: make bench ARGS='--rounds 3 --only bare'
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
@@ -25,7 +26,7 @@ help:
 	@echo 'make soak    kill -9, ROUNDS=1000 times: nothing acknowledged is lost, nothing is doubled'
 	@echo 'make fuzz    bytes that break something: SEED=... SECONDS_EACH=60 ENGINE=... TARGETS=...'
 	@echo 'make api-check   requests that the OpenAPI document allows, and others: SEED=... EXAMPLES=25'
-	@echo 'make bench   callbacks per second, beside a bare Tornado handler'
+	@echo 'make bench   speed, beside what a user might run instead: bench/RESULTS.md anew (ARGS=--help)'
 	@echo 'make deb     dist/plivostatusd_VERSION_amd64.deb, of what is committed (ARCH=arm64: for that)'
 	@echo 'make test-package   that one through piuparts, reprotest, and an upgrade of Debian (root, minutes)'
 	@echo 'make lock    write requirements/*.txt anew from setup.cfg and requirements/*.in (needs uv)'
@@ -69,7 +70,7 @@ api-check:
 
 bench:
 	@packaging/setup-dev bench
-	@bench/run
+	@bench/run $(ARGS)
 
 deb:
 	@packaging/build-deb
@@ -79,7 +80,8 @@ test-package:
 	@packaging/test-package
 
 # One lock holds for every Python from 3.11 on. The test list contains the run-time list, pin for
-# pin, so that what is tested is what `make demo` runs; that of `make api-check` agrees with it.
+# pin, so that what is tested is what `make demo` runs; those of `make api-check` and `make bench` agree
+# with it.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 lock:
@@ -88,8 +90,10 @@ lock:
 	$(LOCK) $(UPGRADE) -c requirements/runtime.txt -c requirements/build.txt \
 		setup.cfg requirements/build.in requirements/test.in -o requirements/test.txt
 	$(LOCK) $(UPGRADE) -c requirements/test.txt requirements/api.in -o requirements/api.txt
+	$(LOCK) $(UPGRADE) -c requirements/test.txt -c requirements/api.txt \
+		requirements/bench.in -o requirements/bench.txt
 
 clean:
-	rm -rf $(VENV) build dist htmlcov *.egg-info .coverage .coverage.* \
+	rm -rf $(VENV) bench/peers/fastify/node_modules build dist htmlcov *.egg-info .coverage .coverage.* \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,52 +1,55 @@
 """
-`make bench`: what is claimed about speed, measured beside what a user would write instead.
+`make bench`: what is claimed about speed, measured beside what a user would run instead.
 
-README.md says how, and keeps the figures of a quiet run.
+README.md says how. A whole run writes RESULTS.md and plots/; one of parts prints what it found.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import random
-import sqlite3
-import subprocess
+import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
 from pathlib import Path
-from statistics import median
 
-import tornado
+from . import at_rest, latency, machine, overload, page, prepared, rounds, sends, sent
+from .prepared import Stock
+from .processes import Cores, simulator
+from .results import BARE, REFS, Results
+from .rounds import Rates
+from .servers import KINDS, OURS, Kind, Place, Running
 
-from . import at_rest, prepared
-from .processes import Cores, Daemon, Process, bare_handler, daemon, simulator
-from .rounds import CONNECTIONS, Round, play_rounds
-
-SEED = 20261123
+SEED = 20261130
 # On a disk, whatever /tmp may be; the Filesystem Hierarchy Standard keeps it over restarts.
 FOLDER = Path("/var/tmp")  # noqa: S108 - a folder of our own is made in it
+HERE = Path(__file__).parent
+KEPT = HERE.parent / "build" / "bench.json"
 
-HEADING = """\
-            requests/s    ratio      p50/p99 in ms        CPU us each  commits
-         daemon    bare             daemon       bare    daemon  bare     /s"""
-ROW = "{:7.0f} {:7.0f} {:7.2f}  {:5.1f}/{:<5.1f} {:5.1f}/{:<5.1f}  {:6.0f} {:5.0f} {:6.0f}"
+PARTS = ("rest", "bare", "refs", "latency", "overload", "sends")
 
 
 def main() -> int:
-    """Measure everything; 0 when each 200 was found in the store."""
+    """Measure everything; 0 when each 200 was found where it should be."""
     options = _options()
+    if options.draw:
+        _write(Results.read(KEPT), options.into)
+        return 0
     cores = Cores.take()
-    _print_machine()
     with tempfile.TemporaryDirectory(prefix="plivostatusd-bench-", dir=FOLDER) as name:
         folder = Path(name)
-        _measure_at_rest(_made(folder / "at-rest"), cores)
-        with bare_handler(folder, cores.server) as bare:
-            _measure_bare_path(_made(folder / "bare-path"), cores, bare, options)
-            _measure_refs(_made(folder / "refs"), cores, bare, options)
+        folder.chmod(0o755)  # PostgreSQL runs as a user of its own
+        results = Results(machine.describe(folder))
+        print("\n".join(results.machine.values()), flush=True)
+        _Run(folder, cores, options, results).all()
+    results.write(KEPT)
+    if set(PARTS) <= set(options.only):
+        _write(results, options.into)
+    else:
+        print("\nThis was no whole run: RESULTS.md and plots/ are left as they were.")
     return 0
 
 
@@ -54,125 +57,145 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="rounds that count (default 7)")
     parser.add_argument(
-        "--requests", type=int, default=9_000, help="callbacks in a round (default 9000)"
+        "--requests", type=int, default=12_000, help="callbacks in a round (default 12000)"
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure (default all)"
+    )
+    parser.add_argument(
+        "--into", type=Path, default=HERE, help="folder of RESULTS.md and plots/ (default bench/)"
+    )
+    parser.add_argument(
+        "--draw", action="store_true", help="write them anew from what the last run found"
     )
     return parser.parse_args()
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
+def _write(results: Results, folder: Path) -> None:
+    """Write page and plots. Matplotlib takes a second to load, and only this needs it."""
+    from . import plots
+
+    plots.draw(results, folder / "plots")
+    page.write(results, folder / "RESULTS.md")
+    print(f"\nwritten: {folder / 'RESULTS.md'}, {folder / 'plots'}")
 
 
-def _print_machine() -> None:
-    versions = {
-        "Python": platform.python_version(),
-        "Tornado": tornado.version,
-        "SQLite": sqlite3.sqlite_version,
-        "Linux": platform.release().split("-")[0],
-    }
-    kind = subprocess.run(
-        ["stat", "--file-system", "--format=%T", FOLDER], check=True, capture_output=True, text=True
-    ).stdout.strip()
-    if kind in {"tmpfs", "ramfs"}:
-        raise SystemExit(f"bench: {FOLDER} is memory, and a commit there costs nothing")
-    print(
-        ", ".join(f"{name} {version}" for name, version in versions.items()), f"on {kind};", end=" "
-    )
-    print(f"load average {os.getloadavg()[0]:.1f} before the start")
+class _Run:
+    """One run, part by part; each part has servers and stores of its own."""
 
+    def __init__(
+        self, folder: Path, cores: Cores, options: argparse.Namespace, results: Results
+    ) -> None:
+        self._folder, self._cores, self._results = folder, cores, results
+        self._rounds: int = options.rounds
+        self._requests: int = options.requests
+        self._only: Sequence[str] = options.only
 
-def _measure_at_rest(folder: Path, cores: Cores) -> None:
-    ready_s, memory_mib = zip(*at_rest.starts(folder, cores.server), strict=True)
-    print(f"\nstart to ready      {_spread(ready_s, '{:.2f}')} s")
-    print(f"memory, idle        {_spread(memory_mib, '{:.1f}')} MiB")
-    after_mib = at_rest.after_a_send(folder, cores.server, cores.load)
-    print(f"after a send        {after_mib:.1f} MiB, Plivo's SDK loaded")
+    def all(self) -> None:
+        """Measure what was asked for, in the order in which one part needs another."""
+        parts: Mapping[str, Callable[[], None]] = {
+            "rest": self._rest,
+            "bare": self._bare,
+            "refs": self._refs,
+            "latency": self._open_loop,
+            "sends": self._sends,
+        }
+        wanted = {"latency" if part == "overload" else part for part in self._only}
+        for name, measure in parts.items():
+            if name in wanted:
+                measure()
 
+    def _rest(self) -> None:
+        self._results.rest = at_rest.measure(self._made("rest"), self._cores)
+        print(page.of_rest(self._results.rest), flush=True)
 
-def _measure_bare_path(
-    folder: Path, cores: Cores, bare: Process, options: argparse.Namespace
-) -> None:
-    source = random.Random(SEED)
-    with daemon(folder, cores.server) as running:
-        batches = (
-            prepared.of_new_messages(options.requests, source) for _ in range(options.rounds + 1)
+    def _bare(self) -> None:
+        source = random.Random(SEED)
+        with self._servers("bare", KINDS) as running:
+            self._rates(BARE, running, lambda: prepared.of_new_messages(self._requests, source))
+
+    def _refs(self) -> None:
+        source = random.Random(SEED)
+        size = self._requests // len(prepared.STATUSES)
+        with self._servers("refs", KINDS) as running:
+            messages = sent.through(running[OURS].process, size * (self._rounds + 1))
+            parts = (messages[at : at + size] for at in range(0, len(messages), size))
+            self._rates(REFS, running, lambda: prepared.of_sent_messages(next(parts), source))
+
+    def _rates(
+        self, path: str, running: Mapping[str, Running], make: Callable[[], Iterator[bytes]]
+    ) -> None:
+        batches = (make() for _ in range(self._rounds + 1))
+        _show_forgeries(running)
+        stale: dict[str, int] = {}
+        played = list(rounds.play_rounds(running, batches, self._folder, stale))[1:]
+        rates = Rates(
+            path,
+            {name: [each[name] for each in played] for name in running},
+            {name: server.process.shared_mib for name, server in running.items()},
+            stale,
         )
-        rounds = _play("/plivo/status, a new message each", running, bare, batches)
-    _verify(running, rounds)
+        self._results.rates[path] = rates
+        print(page.of_rates(rates), flush=True)
+
+    def _open_loop(self) -> None:
+        kinds = [kind for kind in KINDS if kind.stores]
+        stock, told = Stock(random.Random(SEED + 1)), latency.Told()
+        with self._servers("open", kinds) as running:
+            tops = {name: self._top(name, server, stock, told) for name, server in running.items()}
+            if "latency" in self._only:
+                self._results.latency = latency.measure(running, tops, stock, told)
+                print(page.of_latency(self._results.latency), flush=True)
+            if "overload" in self._only:
+                self._results.overload = overload.measure(running, tops, stock, told)
+                print(page.of_overload(self._results.overload), flush=True)
+            latency.judge_all(running, told)
+
+    def _sends(self) -> None:
+        with self._servers("top", [KINDS[0]]) as running:
+            top = self._top(OURS, running[OURS], Stock(random.Random(SEED + 2)), latency.Told())
+        self._results.sends = sends.measure(self._made("sends"), self._cores, top)
+        print(page.of_sends(self._results.sends), flush=True)
+
+    def _top(self, name: str, server: Running, stock: Stock, told: latency.Told) -> float:
+        """Give the rate that a server takes: as found before, else by two rounds here."""
+        if rates := self._results.rates.get(BARE):
+            return rates.top(name)
+        found = 0.0
+        for _ in range(2):  # the first to warm up
+            requests = stock.take(name, self._requests)
+            prepared.write(requests, self._folder / "requests")
+            found = rounds.play(name, server.process, self._folder / "requests").per_second
+            told.setdefault(name, []).extend(map(prepared.fact_of, requests))
+        return found
+
+    def _made(self, name: str) -> Path:
+        folder = self._folder / name
+        folder.mkdir(mode=0o755)
+        return folder
+
+    @contextmanager
+    def _servers(self, part: str, kinds: Sequence[Kind]) -> Iterator[dict[str, Running]]:
+        """Run servers for the length of a block, and remove their stores afterwards."""
+        folder = self._made(part)
+        with ExitStack() as stack:
+            api_url = stack.enter_context(simulator(folder, self._cores.load))
+            running = {}
+            for number, kind in enumerate(kinds):
+                place = Place(self._made(f"{part}/{number}"), self._cores.server, api_url)
+                running[kind.name] = stack.enter_context(kind.run(place))
+            yield running
+        shutil.rmtree(folder)
 
 
-def _measure_refs(folder: Path, cores: Cores, bare: Process, options: argparse.Namespace) -> None:
-    source = random.Random(SEED)
-    size = options.requests // len(prepared.STATUSES)
-    with (
-        simulator(folder, cores.load) as api_url,
-        daemon(folder, cores.server, api_url=api_url) as running,
-    ):
-        sent = _send(running, size * (options.rounds + 1))
-        batches = (
-            prepared.of_sent_messages(sent[start : start + size], source)
-            for start in range(0, len(sent), size)
-        )
-        rounds = _play("/plivo/REF/status, three callbacks a message", running, bare, batches)
-        show_s = list(at_rest.shows(running, sent[0][1]))
-        print(f"plivostatusctl show {_spread(show_s, '{:.3f}')} s, the whole process")
-    _verify(running, rounds)
-
-
-def _send(running: Daemon, count: int) -> list[tuple[str, str]]:
-    """Send *count* messages of which the simulator will not call back: their refs and UUIDs."""
-    for start in range(0, count, 1000):
-        to = ["+14155550006"] * min(1000, count - start)
-        running.ask("/send?wait=0", {"to": to, "text": "hello"})
-    while running.json("/stats")["messages"].get("queued", 0) < count:
-        time.sleep(0.1)
-    with closing(sqlite3.connect(f"file:{running.store}?mode=ro", uri=True)) as store:
-        return store.execute("SELECT ref, message_uuid FROM messages ORDER BY row").fetchall()
-
-
-def _play(
-    title: str, running: Daemon, bare: Process, batches: Iterator[Iterator[bytes]]
-) -> list[Round]:
-    """Play all rounds and print them; the first is a warm-up, printed apart."""
-    print(f"\n{title}; {CONNECTIONS} connections\n{HEADING}")
-    rounds = []
-    for number, played in enumerate(play_rounds(running, bare, batches)):
-        print(f"{f'round {number}' if number else 'warm-up':<9}{ROW.format(*_columns(played))}")
-        sys.stdout.flush()
-        rounds.append(played)
-    counted = rounds[1:]
-    medians = (median(column) for column in zip(*map(_columns, counted), strict=True))
-    print(f"{'median':<9}{ROW.format(*medians)}")
-    print(f"ratio               {_spread([each.ratio for each in counted], '{:.2f}')}")
-    print(f"the same, CPU time  {_spread([each.cpu_ratio for each in counted], '{:.2f}')}")
-    print(f"memory, at most     {running.resident_peak_mib:.1f} MiB (bare {bare.resident_mib:.1f})")
-    return rounds
-
-
-def _columns(played: Round) -> tuple[float, ...]:
-    mine, bare = played.daemon, played.bare
-    return (
-        *(mine.per_second, bare.per_second, played.ratio),
-        *(mine.p50_ms, mine.p99_ms, bare.p50_ms, bare.p99_ms),
-        *(mine.cpu_us, bare.cpu_us, played.commits_per_second),
-    )
-
-
-def _spread(values: Sequence[float], form: str) -> str:
-    least, middle, most = (form.format(pick(values)) for pick in (min, median, max))
-    return f"{middle} ({least} to {most})"
-
-
-def _verify(ended: Daemon, rounds: Sequence[Round]) -> None:
-    """Count what the store kept, once the daemon has ended; ends the program when it differs."""
-    ok = sum(played.daemon.ok for played in rounds)
-    answered = sum(played.daemon.answered for played in rounds)
-    with closing(sqlite3.connect(f"file:{ended.store}?mode=ro", uri=True)) as store:
-        (kept,) = store.execute("SELECT count(*) FROM events WHERE source = 'callback'").fetchone()
-    print(f"{answered} answered, {ok} of them 200, {kept} events in the store")
-    if not answered == ok == kept:
-        raise SystemExit("bench: not every callback was answered 200, and is an event in the store")
+def _show_forgeries(running: Mapping[str, Running]) -> None:
+    """Show a forged callback to each that verifies; nothing of it may be kept."""
+    for name, server in running.items():
+        if not server.kept:
+            continue
+        status = rounds.ask(server.process, prepared.forged())
+        if status != HTTPStatus.FORBIDDEN:
+            raise SystemExit(f"bench: {name} answers {status} to a forged callback")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 -- Plays the requests of a file over wrk's connections, each request once, then ends wrk.
 --
---   wrk -t1 -c64 -d60s -s load.lua http://host:port -- FILE
+--   wrk -t1 -c64 -d60s -s load.lua http://host:port -- FILE [STATUS]
 --
--- FILE holds requests as they go over the wire, each behind a line with its length. One thread, so
--- one order. -d bounds the time should an answer never come. Prints one line of JSON.
+-- FILE holds requests as they go over the wire, each behind a line with its length. STATUS is what
+-- counts as good, 200 if none is named. One thread, so one order. -d bounds the time should an answer
+-- never come. Prints one line of JSON.
 
 local ffi = require("ffi")
 ffi.cdef [[
@@ -14,11 +15,11 @@ ffi.cdef [[
 ]]
 local MONOTONIC, SIGINT = 1, 2
 
--- Sent once the file is at its end, while the last answers are awaited: neither server knows the
+-- Sent once the file is at its end, while the last answers are awaited: no server knows the
 -- path, and a 404 counts for nothing.
-local FILLER = "GET /nothing HTTP/1.1\r\nHost: sms.example.com\r\n\r\n"
+local FILLER = "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-local requests, taken = {}, 0
+local requests, taken, good = {}, 0, 200
 local moment = ffi.new("moment")
 
 -- Read by done() through the thread, hence global.
@@ -40,6 +41,7 @@ function init(arguments)
         requests[#requests + 1] = file:read(length)
     end
     file:close()
+    good = tonumber(arguments[2] or good)
 end
 
 -- wrk asks for one request before it connects, to look at it, and never sends that one.
@@ -58,7 +60,7 @@ end
 function response(status)
     if status == 404 then return end
     answered = answered + 1
-    if status == 200 then ok = ok + 1 end
+    if status == good then ok = ok + 1 end
     if answered == #requests then
         seconds = now() - started
         wrk.thread:stop()

@@ -1,7 +1,8 @@
 """
-The processes that are measured: the daemon and the bare handler on one core, all else on another.
+The processes that are measured, on one core, and those that measure, on another.
 
-Owns their start, their end, and what /proc says of them.
+Owns their start, their end, and what /proc says of them; the daemon and its simulator are here too,
+its peers in servers.py.
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ import os
 import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -26,7 +26,12 @@ from plivostatusd.simulator.options import AUTH_ID, AUTH_TOKEN
 
 from .prepared import PUBLIC_URL
 
-STARTS_WITHIN_S = 10.0
+STARTS_WITHIN_S = 30.0
+NO_API = "http://127.0.0.1:9"
+"""Where nobody listens."""
+
+# Below those that the kernel gives to whoever connects (32768 and up), as the load does.
+_PORTS = iter(range(20_000, 32_000))
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -49,10 +54,12 @@ class Cores:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A server under measurement."""
+    """A server under measurement: a process, and those that it started or that serve it alone."""
 
     pid: int
     port: int
+    beside: tuple[int, ...] = ()
+    """Other processes that work for it: PostgreSQL's."""
 
     @property
     def resident_mib(self) -> float:
@@ -65,10 +72,28 @@ class Process:
         return self._memory_mib("VmHWM")
 
     @property
+    def shared_mib(self) -> float:
+        """Memory in use now, of all its processes; pages that several share count once."""
+        rollups = (Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self._pids())
+        found = [re.search(r"^Pss:\s+(\d+) kB$", text, re.MULTILINE) for text in rollups]
+        return sum(int(each[1]) for each in found if each) / 1024
+
+    @property
     def cpu_s(self) -> float:
-        """Processor time used so far, of all threads, user and system."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+        """Processor time used so far, of all threads and processes, user and system."""
+        ticks = 0
+        for pid in self._pids():
+            fields = _fields(pid)
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / _TICKS_PER_S
+
+    def _pids(self) -> list[int]:
+        roots = {self.pid, *self.beside}
+        found = sorted(roots)
+        if self.beside:
+            pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+            found += [pid for pid in pids if _parent(pid) in roots]
+        return found
 
     def _memory_mib(self, name: str) -> float:
         status = Path(f"/proc/{self.pid}/status").read_text()
@@ -77,7 +102,18 @@ class Process:
         return int(found[1]) / 1024
 
 
-@dataclass(frozen=True, slots=True)
+def _fields(pid: int) -> list[str]:
+    """Give the fields of /proc/PID/stat from the third on: proc(5)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _parent(pid: int) -> int | None:
+    with contextlib.suppress(OSError):
+        return int(_fields(pid)[1])
+    return None  # ended meanwhile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon(Process):
     """A real daemon, on a configuration and a store of its own."""
 
@@ -100,17 +136,6 @@ class Daemon(Process):
         with _answer(self.api_port, target, body) as answer:
             return answer.read()
 
-    @property
-    def commits(self) -> int:
-        """
-        Transactions so far, as SQLite counts them in the header of its WAL index.
-
-        Source: sqlite.org/walformat.html, field iChange, read 2026-11.
-        """
-        with Path(f"{self.store}-shm").open("rb") as file:
-            count: int = struct.unpack("=8xI", file.read(12))[0]
-        return count
-
     def json(self, target: str, body: Mapping[str, object] | None = None) -> Any:
         """Ask the local API, and read the answer."""
         return json.loads(self.ask(target, body))
@@ -129,70 +154,76 @@ def _answer(
         yield connection.getresponse()
 
 
-def _status(port: int, target: str) -> int:
+def status(port: int, target: str) -> int:
+    """Ask a server on loopback, and give the status that it answers."""
     with _answer(port, target) as answer:
         return answer.status
 
 
 @contextlib.contextmanager
-def daemon(folder: Path, core: int, *, api_url: str = "http://127.0.0.1:9") -> Iterator[Daemon]:
-    """Run a daemon for the length of a block; *folder* keeps its store and its log."""
-    port, api_port = _free_port(), _free_port()
+def daemon(
+    folder: Path, core: int, *, api_url: str = NO_API, per_second: int = 10_000
+) -> Iterator[Daemon]:
+    """
+    Run a daemon for the length of a block; *folder* keeps its store and its log.
+
+    All settings are the defaults, except the pace of API calls.
+    """
+    port, api_port = free_port(), free_port()
     config = folder / "plivostatusd.conf"
     config.write_text(
         f"[plivo]\nauth_id = {AUTH_ID}\nauth_token = {AUTH_TOKEN}\napi_url = {api_url}\n"
         f"[callbacks]\npublic_url = {PUBLIC_URL}\nlisten = 127.0.0.1:{port}\n"
         f"[api]\nlisten = 127.0.0.1:{api_port}, unix:{folder}/api.sock\n"
         f"[store]\npath = {folder}/status.db\n"
-        "[send]\nfrom = +14155551212\nper_second = 10000\n"
+        f"[send]\nfrom = +14155551212\nper_second = {per_second}\n"
     )
     config.chmod(0o600)
     command = [sys.executable, "-m", "plivostatusd", "-c", str(config)]
     log = folder / "daemon.log"
     started_s = time.perf_counter()
-    with _child(command, core, log) as pid:
-        _wait_for(lambda: _status(api_port, "/ready") == http.HTTPStatus.OK, log)
+    with child(command, core, log) as pid:
+        wait_for(lambda: status(api_port, "/ready") == http.HTTPStatus.OK, log)
         ready_after_s = time.perf_counter() - started_s
-        yield Daemon(pid, port, api_port, folder, ready_after_s)
-
-
-@contextlib.contextmanager
-def bare_handler(folder: Path, core: int) -> Iterator[Process]:
-    """Run the bare Tornado handler for the length of a block."""
-    port = _free_port()
-    command = [sys.executable, "-m", "bench.bare", str(port)]
-    log = folder / "bare.log"
-    with _child(command, core, log) as pid:
-        _wait_for(lambda: _status(port, "/") == http.HTTPStatus.NOT_FOUND, log)
-        yield Process(pid, port)
+        yield Daemon(pid, port, api_port=api_port, folder=folder, ready_after_s=ready_after_s)
 
 
 @contextlib.contextmanager
 def simulator(folder: Path, core: int) -> Iterator[str]:
     """Run Plivo's simulator for the length of a block, and give its URL."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "plivostatusd.simulator", "--listen", f"127.0.0.1:{port}"]
     log = folder / "simulator.log"
-    with _child(command, core, log):
-        _wait_for(lambda: _status(port, "/") > 0, log)
+    with child(command, core, log):
+        wait_for(lambda: status(port, "/") > 0, log)
         yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
-def _child(command: list[str], core: int, log: Path) -> Iterator[int]:
+def child(
+    command: Sequence[str],
+    core: int,
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    end: signal.Signals = signal.SIGTERM,
+) -> Iterator[int]:
+    """Run a process on *core* for the length of a block, and give its number; *log* is appended."""
     pinned = ["taskset", "--cpu-list", str(core), *command]
     with (
         log.open("ab") as stream,
-        subprocess.Popen(pinned, stdout=stream, stderr=subprocess.STDOUT) as child,
+        subprocess.Popen(
+            pinned, stdout=stream, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}
+        ) as started,
     ):
         try:
-            yield child.pid
+            yield started.pid
         finally:
-            child.send_signal(signal.SIGTERM)
-            child.wait(timeout=30)
+            started.send_signal(end)
+            started.wait(timeout=30)
 
 
-def _wait_for(is_up: Callable[[], bool], log: Path) -> None:
+def wait_for(is_up: Callable[[], bool], log: Path) -> None:
     """Ask again and again, a millisecond apart, until there is an answer."""
     ends_s = time.monotonic() + STARTS_WITHIN_S
     while time.monotonic() < ends_s:
@@ -203,8 +234,10 @@ def _wait_for(is_up: Callable[[], bool], log: Path) -> None:
     raise SystemExit(f"bench: a server did not start; {log.name} says:\n{log.read_text()}")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+def free_port() -> int:
+    """Find a port of loopback that nobody has, another one each time."""
+    for port in _PORTS:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise SystemExit("bench: no port of loopback is free")

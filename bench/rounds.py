@@ -1,22 +1,27 @@
 """
-Rounds of load, in turn on the daemon and on the bare handler (A B A B), and what came of them.
+Rounds of load, on each server in turn (A B C A B C), and what came of them.
 
-A slow minute of the machine hits both, so the ratio within one round is worth more than any rate.
+A slow minute of the machine hits all of them, so a ratio within a round is worth more than a rate.
 """
 
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
+from statistics import median
 
 from . import prepared
-from .processes import Daemon, Process
+from .kept import judge
+from .processes import Process
+from .servers import OURS, Running
 
 CONNECTIONS = 64
-ROUND_S_MAX = 60
+ROUND_S_MAX = 300
 _SCRIPT = Path(__file__).with_name("load.lua")
 
 
@@ -43,50 +48,95 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """The same requests on both."""
+class Rates:
+    """What all servers did with the same requests; the round to warm up is not among these."""
 
-    daemon: Played
-    bare: Played
-    commits: int
+    path: str
+    rounds: dict[str, list[Played]]
+    memory_mib: dict[str, float]
+    """Of all processes of a server, at the end."""
+    stale: dict[str, int]
+    """Messages with a status that a later one had overtaken, of those that keep any."""
 
-    @property
-    def ratio(self) -> float:
-        """The daemon's rate as a share of the bare handler's."""
-        return self.daemon.per_second / self.bare.per_second
+    def per_second(self, name: str) -> list[float]:
+        """Give one server's rates, a round each."""
+        return [played.per_second for played in self.rounds[name]]
 
-    @property
-    def cpu_ratio(self) -> float:
-        """The same by processor time, which other programs on the machine disturb less."""
-        return self.bare.cpu_us / self.daemon.cpu_us
+    def ratios(self, name: str, other: str) -> list[float]:
+        """Give how many times faster one server was than another, a round each."""
+        pairs = zip(self.per_second(name), self.per_second(other), strict=True)
+        return [mine / theirs for mine, theirs in pairs]
 
-    @property
-    def commits_per_second(self) -> float:
-        """Transactions a second."""
-        return self.commits / self.daemon.seconds
+    def top(self, name: str) -> float:
+        """Give the rate that a server can take, in requests a second."""
+        return median(self.per_second(name))
 
 
 def play_rounds(
-    daemon: Daemon, bare: Process, batches: Iterable[Iterable[bytes]]
-) -> Iterator[Round]:
-    """Play each batch on the daemon, then on the bare handler."""
-    file = daemon.folder / "requests"
+    running: Mapping[str, Running],
+    batches: Iterable[Iterable[bytes]],
+    folder: Path,
+    stale: dict[str, int],
+) -> Iterator[dict[str, Played]]:
+    """
+    Play each batch on every server, and give each round; then look whether each server kept it.
+
+    *stale* is told, at the end, how many messages of each were left with a status overtaken.
+
+    Raises:
+        SystemExit: a server did not answer 200 to everything, or lies.
+    """
+    told = []
     for batch in batches:
-        prepared.write(batch, file)
-        commits = daemon.commits
-        on_daemon = _play(daemon, file)
-        commits = daemon.commits - commits
-        yield Round(on_daemon, _play(bare, file), commits)
+        file = folder / "requests"
+        requests = list(batch)
+        told += [prepared.fact_of(request) for request in requests]
+        prepared.write(requests, file)
+        yield {name: play(name, server.process, file) for name, server in running.items()}
+    for name, server in running.items():
+        if server.kept:
+            stale[name] = judge(name, server.kept(), told, merges=name == OURS)
 
 
-def _play(server: Process, file: Path) -> Played:
-    """Play the requests in *file*, each once; ends the program when one was not answered."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{ROUND_S_MAX}s", "--timeout", "10s"]
-    command += ["-s", str(_SCRIPT), f"http://127.0.0.1:{server.port}", "--", str(file)]
+def ask(server: Process, request: bytes) -> int:
+    """Send one request, and give the status of its answer."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(request)
+        return int(connection.recv(4_096)[9:12])
+
+
+def play(  # noqa: PLR0913  (the last three are for sends alone)
+    name: str,
+    server: Process,
+    file: Path,
+    *,
+    connections: int = CONNECTIONS,
+    status: HTTPStatus = HTTPStatus.OK,
+    port: int | None = None,
+) -> Played:
+    """
+    Play the requests in *file*, each once, on *port* or the server's own; *name* is for errors.
+
+    Raises:
+        SystemExit: a request was not answered, or with another *status*.
+    """
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{ROUND_S_MAX}s",
+        "--timeout",
+        f"{ROUND_S_MAX}s",
+    ]
+    command += ["-s", str(_SCRIPT), f"http://127.0.0.1:{port or server.port}"]
+    command += ["--", str(file), str(status.value)]
     cpu_s = server.cpu_s
     ended = subprocess.run(command, check=True, capture_output=True, text=True)
     cpu_s = server.cpu_s - cpu_s
     said = json.loads(ended.stdout.splitlines()[-1])
-    if said.pop("broken") or not said["seconds"]:
-        raise SystemExit(f"bench: not every request was answered:\n{ended.stdout}")
+    said.pop("broken")  # connections; what was on its way there was not answered
+    if not said["seconds"] or said["ok"] != said["answered"]:
+        raise SystemExit(
+            f"bench: {name} did not answer every request with {status}:\n{ended.stdout}"
+        )
     return Played(**said, cpu_s=cpu_s)

@@ -20,7 +20,7 @@ PACKAGE = "plivostatusd"
 FIGURES = pytest.StashKey[list[str]]()
 """Sentences that a test leaves for the end of the run."""
 
-_MADE = {"build", "dist", "htmlcov", "__pycache__"}
+_MADE = {"build", "dist", "htmlcov", "node_modules", "__pycache__"}
 _HIDDEN_OF_OURS = {".ci", ".editorconfig", ".gitignore"}
 
 

@@ -11,7 +11,7 @@ from packaging.markers import Marker
 
 from tests.meta.source import ROOT
 
-LISTS = ("runtime", "build", "test", "api")
+LISTS = ("runtime", "build", "test", "api", "bench")
 
 
 def pins(name: str) -> dict[str, str]:
@@ -40,9 +40,10 @@ def test_lists_agree() -> None:
     for name in ("runtime", "build"):
         for package, rest in pins(name).items():
             assert rest.split() == everything[package].split(), package
-    for package, rest in pins("api").items():
-        ours = everything.get(package, rest)
-        assert ours.split()[0] == rest.split()[0], package
+    for name in ("api", "bench"):
+        for package, rest in pins(name).items():
+            ours = everything.get(package, rest)
+            assert ours.split()[0] == rest.split()[0], package
 
 
 def test_every_dependency_is_locked() -> None:

@@ -1,8 +1,8 @@
 """
-The measure of all figures: a bare Tornado handler that answers "ok" and keeps nothing.
+A bare Tornado handler that answers "ok" and keeps nothing: what Tornado itself takes.
 
 Tornado as its documentation begins: one `Application`, one handler, no log line. Run as
-`python -m bench.bare PORT`; ended by SIGTERM.
+`python -m bench.peers.tornado_ok PORT`; ended by SIGTERM.
 """
 
 from __future__ import annotations
