@@ -145,6 +145,8 @@ class Dispatch:
             if isinstance(entry, Entry):
                 await self._ledger.write(lambda tx: entries.give_back(tx, entry.row))
         except (StoreUnavailable, Undecided):
+            if isinstance(claiming.exception(), StoreUnavailable):
+                return  # nothing was claimed; the writer has said so
             log.warning("claim_kept", hint="It counts as unknown after the next start")
 
     async def _tell(self, entry: Entry) -> None:
