@@ -83,12 +83,24 @@ async def test_stopped_during_a_claim(tmp_path: Path) -> None:
         assert [] == house.plivo.calls
 
 
-@pytest.mark.expect_log("batch_failed")
 @pytest.mark.expect_log("claim_kept")
-async def test_a_store_that_fails_at_the_stop(
+async def test_a_store_that_is_gone_at_the_stop(tmp_path: Path) -> None:
+    """A claim that cannot be given back any more is said so."""
+    async with sending(tmp_path, starts=False) as house:
+        await house.record()
+        dispatch = house.outbox._dispatch
+        claiming = dispatch._submit(dispatch._now_us(), dispatch._steady_us())
+        await claiming
+        await house.place.writer.close()
+        await dispatch._give_back(claiming)
+        assert ["claimed"] == house.entries()
+
+
+@pytest.mark.expect_log("batch_failed")
+async def test_a_claim_that_fails_at_the_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A claim that cannot be given back because the store fails is said so."""
+    """Of a claim that the store did not take, nothing is kept, and nothing is said."""
     monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.01)
     async with sending(tmp_path, starts=False) as house:
         await house.record()
