@@ -281,6 +281,16 @@ async def test_answers_before_the_end() -> None:
     assert ["head", "body"] == door.requests[0].heard
 
 
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+async def test_refused(method: str) -> None:
+    """A refusal says that it ends the connection: after HEAD, nothing else would tell a proxy."""
+    async with served(Door()) as port, Wire.to(port) as wire:
+        await wire.write(f"{method} / HTTP/1.1\r\n\r\n".encode())
+        reply = await wire.answer(to_head=method == "HEAD")
+        assert (400, "close", "0") == (reply.status, *reply.headers.values())
+        assert b"" == await wire.rest()
+
+
 async def test_who_hears_of_an_end() -> None:
     """Of half a request its delegate hears; of a whole one, the callback that was set for it."""
     called: list[str] = []

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = get_logger()
 
 _CONTINUE: Final = b"HTTP/1.1 100 (Continue)\r\n\r\n"
-_BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+_BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 NO_IP: Final = "0.0.0.0"  # noqa: S104 - what Tornado says of a Unix socket's other end
