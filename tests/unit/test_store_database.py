@@ -112,7 +112,7 @@ async def test_settings_of_the_reader(tmp_path: Path) -> None:
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             await connection.execute("INSERT INTO facts VALUES ('x', 'y')")
         async with connection.execute("PRAGMA wal_autocheckpoint") as cursor:
-            assert [0] == [*(await cursor.fetchone() or ())]
+            assert {"wal_autocheckpoint": 0} == await cursor.fetchone()
 
 
 def test_the_file_is_its_owners_alone(path: Path) -> None:
