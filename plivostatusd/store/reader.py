@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import aiosqlite
@@ -17,7 +17,7 @@ import aiosqlite
 from plivostatusd.store.failure import told
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from plivostatusd.domain.errors import StoreDamaged
@@ -33,7 +33,10 @@ EXAMINED_MAX: Final = 20_000
 """Rows that one page of a filtered list looks at; past it the page ends early, with a cursor."""
 
 ROWS_AT_ONCE: Final = 64
-"""Half a millisecond of work on the reader's thread, most of it under Python's lock."""
+"""
+Half a millisecond of work on the thread, most of it under Python's lock. Each part of a long
+answer is a question of its own: while one is half read, its connection sees nothing new.
+"""
 
 _EVENT = (
     "e.row AS cursor, e.status, e.sequence, e.at, e.received_at, e.trust, e.source, e.error_code,"
@@ -134,19 +137,6 @@ class Reader:
             connection = self._connection or await self._open()
             return cast("list[Record]", await connection.execute_fetchall(sql, arguments))
 
-    async def _many(self, sql: str, arguments: tuple[object, ...]) -> list[Record]:
-        """Ask what may have a long answer, and read a few rows at a time."""
-        found: list[Record] = []
-        with told(self._path, self._condemn):
-            connection = self._connection or await self._open()
-            async with connection.execute(sql, arguments) as cursor:
-                while rows := list(cast("Iterable[Record]", await cursor.fetchmany(ROWS_AT_ONCE))):
-                    found += rows
-                    if len(rows) < ROWS_AT_ONCE:
-                        break
-                    await self._give_way()
-        return found
-
     async def _open(self) -> aiosqlite.Connection:
         async with self._opening:
             if self._connection is None:
@@ -177,11 +167,14 @@ class Reader:
 
     async def messages_of(self, ids: Sequence[str]) -> dict[str, Record]:
         """Find messages by our ids; those that none has, or an alias, are left out."""
-        found = await self._many(
-            f"SELECT * FROM messages WHERE id IN ({', '.join('?' * len(ids))})",  # noqa: S608 - marks
-            tuple(ids),
-        )
-        return {record["id"]: record for record in found}
+        found: dict[str, Record] = {}
+        for start in range(0, len(ids), ROWS_AT_ONCE):
+            some = tuple(ids[start : start + ROWS_AT_ONCE])
+            marks = ", ".join("?" * len(some))
+            rows = await self._all(f"SELECT * FROM messages WHERE id IN ({marks})", some)  # noqa: S608 - marks
+            found.update((record["id"], record) for record in rows)
+            await self._give_way()
+        return found
 
     async def events_of(self, row: int) -> list[Record]:
         """Give the events of one message, in commit order."""
@@ -200,19 +193,30 @@ class Reader:
         """Give one page of messages, newest first."""
         walk, rest, index = _plan(wanted)
         floor = await self._floor(walk, index) if rest else None
+        found: list[Record] = []
+        while True:
+            limit = min(ROWS_AT_ONCE, wanted.limit - len(found))
+            part = await self._part(replace(wanted, limit=limit), floor)
+            found += part
+            if len(part) < limit:
+                return Page(found, floor)
+            last = (part[-1]["created_at"], part[-1]["row"])
+            if len(found) == wanted.limit:
+                return Page(found, last)
+            wanted = replace(wanted, before=last)
+            await self._give_way()
+
+    async def _part(self, wanted: Filter, floor: tuple[int, int] | None) -> list[Record]:
+        walk, rest, index = _plan(wanted)
         conditions = walk + rest
         if floor is not None:
             conditions.append(("(created_at, row) >= (?, ?)", floor))
         where, arguments = _where(conditions)
-        records = await self._many(
+        return await self._all(
             f"SELECT * FROM messages INDEXED BY {index} {where}"  # noqa: S608 - words of ours
             " ORDER BY created_at DESC, row DESC LIMIT ?",
             (*arguments, wanted.limit),
         )
-        if len(records) == wanted.limit:
-            last = records[-1]
-            return Page(records, (last["created_at"], last["row"]))
-        return Page(records, floor)
 
     async def _floor(self, walk: list[_Condition], index: str) -> tuple[int, int] | None:
         """The key of the last row that a page may look at; None when there are fewer."""
@@ -240,14 +244,22 @@ class Reader:
 
     async def events_after(self, cursor: int, limit: int) -> list[Record]:
         """Give the events written after *cursor*, in commit order, with their messages' names."""
-        return await self._many(
-            f"SELECT {_EVENT}, e.status_after, m.id AS message_id, m.tag, m.recipient_number,"  # noqa: S608 - columns of ours
-            " m.sender_number, m.sent_by, m.mcc, m.mnc,"
-            " coalesce(e.message_uuid, m.message_uuid) AS message_uuid"
-            " FROM events e LEFT JOIN messages m ON m.row = e.message"
-            " WHERE e.row > ? ORDER BY e.row LIMIT ?",
-            (cursor, limit),
-        )
+        found: list[Record] = []
+        while True:
+            part_limit = min(ROWS_AT_ONCE, limit - len(found))
+            part = await self._all(
+                f"SELECT {_EVENT}, e.status_after, m.id AS message_id, m.tag, m.recipient_number,"  # noqa: S608 - columns of ours
+                " m.sender_number, m.sent_by, m.mcc, m.mnc,"
+                " coalesce(e.message_uuid, m.message_uuid) AS message_uuid"
+                " FROM events e LEFT JOIN messages m ON m.row = e.message"
+                " WHERE e.row > ? ORDER BY e.row LIMIT ?",
+                (cursor, part_limit),
+            )
+            found += part
+            if len(part) < part_limit or len(found) == limit:
+                return found
+            cursor = part[-1]["cursor"]
+            await self._give_way()
 
     async def first_event_since(self, since_us: int) -> int:
         """

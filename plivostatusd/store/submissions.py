@@ -8,7 +8,8 @@ All of a submission is recorded or nothing is. Afterwards its entries are in the
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain import phone, statuses
@@ -22,6 +23,27 @@ if TYPE_CHECKING:
     from plivostatusd.domain.message import Draft
     from plivostatusd.store.reader import Record
     from plivostatusd.store.transaction import Transaction
+
+
+# For lists: one statement a table, in which SQLite goes through a thousand messages without Python,
+# and so without its lock, which each statement would give up and wait for again.
+_LAST_ROW: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'messages'"
+_INSERT_MESSAGES: Final = """
+INSERT INTO messages (row, id, ref, recipient_number, country, sender_number, message_body, tag,
+                      options, sent_by, current_status, created_at, updated_at, room)
+SELECT ?2 + key + 1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3, ?4, ?5, ?6, ?7,
+       'pending', ?8, ?8, zeroblob(?9)
+FROM json_each(?1) ORDER BY key
+"""
+_INSERT_EVENTS: Final = """
+WITH RECURSIVE new (row) AS (SELECT ?1 + 1 UNION ALL SELECT row + 1 FROM new LIMIT ?2)
+INSERT INTO events (message, status, received_at, source, trust, status_after)
+SELECT row, 'pending', ?3, 'send', 'local', 'pending' FROM new
+"""
+_INSERT_ENTRIES: Final = """
+WITH RECURSIVE new (row) AS (SELECT ?1 + 1 UNION ALL SELECT row + 1 FROM new LIMIT ?2)
+INSERT INTO outbox (message, state, accepted_at, due_at) SELECT row, 'pending', ?3, ?3 FROM new
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +112,7 @@ def accept(transaction: Transaction, submission: Submission) -> Accepted:
         if known is not None:
             return known
     check_limits(transaction, submission)
-    for intent in submission.intents:
-        record_intent(transaction, intent, submission)
+    _record_all(transaction, submission)
     ids = tuple(intent.id for intent in submission.intents)
     if submission.key is not None:
         transaction.execute(
@@ -148,7 +169,7 @@ def record_intent(
             draft.to,
             draft.text,
             draft.tag,
-            json.dumps(draft.options) if draft.options else None,
+            _spell_options(draft),
             submission.sent_by,
             resend_of,
             now_us,
@@ -167,6 +188,37 @@ def record_intent(
     )
     transaction.move(None, statuses.PENDING)
     transaction.move(None, entries.tally_of("pending"))
+
+
+def _record_all(transaction: Transaction, submission: Submission) -> None:
+    if len(submission.intents) == 1:  # which costs a third less in statements of its own
+        record_intent(transaction, submission.intents[0], submission)
+        return
+    alike = groupby(submission.intents, key=lambda intent: replace(intent.draft, to=""))
+    for draft, intents in alike:
+        _record_alike(transaction, list(intents), draft, submission)
+
+
+def _record_alike(
+    transaction: Transaction, intents: list[Intent], draft: Draft, submission: Submission
+) -> None:
+    """Record intents that differ from *draft* by their recipients alone."""
+    count, now_us = len(intents), submission.now_us
+    (last,) = transaction.execute(_LAST_ROW).fetchone()
+    named = [
+        (each.id, each.ref, each.draft.to, phone.calling_code(each.draft.to)) for each in intents
+    ]
+    alike = (draft.sender, draft.text, draft.tag, _spell_options(draft), submission.sent_by)
+    room = folding.ROOM_BYTES
+    transaction.execute(_INSERT_MESSAGES, (json.dumps(named), last, *alike, now_us, room))
+    transaction.execute(_INSERT_EVENTS, (last, count, now_us))
+    transaction.execute(_INSERT_ENTRIES, (last, count, submission.steady_us))
+    transaction.move(None, statuses.PENDING, count)
+    transaction.move(None, entries.tally_of("pending"), count)
+
+
+def _spell_options(draft: Draft) -> str | None:
+    return json.dumps(draft.options) if draft.options else None
 
 
 _UNHEARD: Final = dict.fromkeys(

@@ -34,14 +34,14 @@ class Transaction:
         """Insert one row and give its number."""
         return cast("int", self.execute(sql, arguments).lastrowid)
 
-    def move(self, before: str | None, after: str | None) -> None:
-        """Count one thing fewer as *before* and one more as *after*."""
+    def move(self, before: str | None, after: str | None, count: int = 1) -> None:
+        """Count one thing, or *count*, fewer as *before* and as many more as *after*."""
         if before == after:
             return
         if before is not None:
-            self._moves[before] -= 1
+            self._moves[before] -= count
         if after is not None:
-            self._moves[after] += 1
+            self._moves[after] += count
 
     def tally(self, name: str) -> int:
         """Count what stands as *name*, this transaction's own moves included."""

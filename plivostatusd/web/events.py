@@ -103,9 +103,12 @@ class EventsHandler(CursorHandler):
             await self._page(cursor, limit, 0.0)
 
     async def _page(self, cursor: int, limit: int, wait_s: float) -> None:
-        found = await self._next(cursor, limit, wait_s) if limit else []
-        last = found[-1]["cursor"] if found else cursor
-        await self.reply_list("events", self._shaped(found), next=self._spelled(last))
+        if wait_s:
+            await self._next(cursor, 1, wait_s)
+        async with self.one_at_a_time(limit):
+            found = await self.services.reader.events_after(cursor, limit) if limit else []
+            last = found[-1]["cursor"] if found else cursor
+            await self.reply_list("events", self._shaped(found), next=self._spelled(last))
 
     async def _next(self, cursor: int, limit: int, within_s: float) -> list[Record]:
         """Give what follows *cursor*; when nothing does, wait for it, *within_s* at most."""

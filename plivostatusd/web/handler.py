@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from random import getrandbits
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -23,16 +26,16 @@ from plivostatusd.web.access import (
     Rules,
     TokenRefused,
 )
-from plivostatusd.web.documents import spell, spell_list
+from plivostatusd.web.documents import SLICE, spell, spell_list
 from plivostatusd.web.failures import Failures, TooManyFailures
 from plivostatusd.web.followers import Followers
 from plivostatusd.web.problems import MEDIA_TYPE, of_refusal, problem
 from plivostatusd.web.server import announced_bytes
 
 if TYPE_CHECKING:
-    import asyncio
     from asyncio import Future
     from collections.abc import Awaitable, Callable, Iterable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
     from types import TracebackType
 
@@ -108,6 +111,7 @@ class Services:
     in_flight: InFlight
     failures: Failures
     followers: Followers = field(default_factory=Followers)
+    long_answers: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, 1))
     heartbeat_s: float = HEARTBEAT_S
 
 
@@ -242,6 +246,14 @@ class Handler(RequestHandler):
         """Answer with a list under *name*, however long, and *rest*: see `spell_list`."""
         text = await spell_list(name, documents, rest, self.services.give_way)
         self._reply_with(text, status, "application/json")
+
+    def one_at_a_time(self, count: int) -> AbstractAsyncContextManager[None]:
+        """
+        Have an answer of *count* documents, from reading them on, made while no other long one is.
+
+        They give way to callbacks as they go, and each of those under way is in memory.
+        """
+        return self.services.long_answers if count > SLICE else nullcontext()
 
     def _reply_with(self, text: str, status: int, media: str) -> None:
         self.set_status(status)

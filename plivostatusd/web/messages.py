@@ -57,11 +57,13 @@ class MessagesHandler(Handler):
     async def get(self) -> None:
         """Give one page, and where the next one begins."""
         query = self.query(*_NAMES)
-        page = await self.services.reader.messages(_filter(query))
-        why = self.services.outbox.why_waiting
-        shaped = (shapes.message(record, pending_reason=why) for record in page.records)
-        cursor = f"{page.next[0]}.{page.next[1]}" if page.next else None
-        await self.reply_list("messages", shaped, next=cursor)
+        wanted = _filter(query)
+        async with self.one_at_a_time(wanted.limit):
+            page = await self.services.reader.messages(wanted)
+            why = self.services.outbox.why_waiting
+            shaped = (shapes.message(record, pending_reason=why) for record in page.records)
+            cursor = f"{page.next[0]}.{page.next[1]}" if page.next else None
+            await self.reply_list("messages", shaped, next=cursor)
 
 
 def _filter(query: dict[str, str]) -> Filter:

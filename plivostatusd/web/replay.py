@@ -35,13 +35,14 @@ class ReplayHandler(CursorHandler):
         else:
             cursor = await reader.first_event_since(since_us) - 1
         end = await self._start(query.get("until", "end"))
-        found = await reader.events_after(cursor, limit)
-        found = [record for record in found if record["cursor"] <= end]
-        last = found[-1]["cursor"] if found else max(cursor, end)
-        await self.reply_list(
-            "events",
-            self._shaped(found),
-            next=self._spelled(last),
-            end=self._spelled(end),
-            left=max(0, end - last),
-        )
+        async with self.one_at_a_time(limit):
+            found = await reader.events_after(cursor, limit)
+            found = [record for record in found if record["cursor"] <= end]
+            last = found[-1]["cursor"] if found else max(cursor, end)
+            await self.reply_list(
+                "events",
+                self._shaped(found),
+                next=self._spelled(last),
+                end=self._spelled(end),
+                left=max(0, end - last),
+            )

@@ -32,6 +32,10 @@ class SendHandler(Handler):
         wait_s = seconds(query, "wait", self.services.wait_s, WAIT_S_MAX)
         key = self._key()
         request = message.parse(self.fields(), default_sender=self.services.default_sender)
+        if (
+            request.is_list
+        ):  # whose one transaction may be long, and is not waited for by all others
+            await self.services.give_way()
         # While the daemon stops nobody calls Plivo: what is recorded is answered as it stands.
         is_awaited = wait_s > 0 and not self.services.stopping.is_set()
         outbox = self.services.outbox
@@ -85,15 +89,16 @@ class SendHandler(Handler):
         self.reply(refused, 422, MEDIA_TYPE)
 
     async def _answer_list(self, accepted: Accepted, new: Submission | None) -> None:
-        why = self.services.outbox.why_waiting
-        if new is not None:
-            first, _ = submissions.as_recorded(new, new.intents[0])
-            alike = shapes.message(first, pending_reason=why)
-            shaped = ({**alike, "id": each.id, "to": each.draft.to} for each in new.intents)
-        else:
-            records = await self._records(accepted)
-            shaped = (shapes.message(each, pending_reason=why) for each in records)
-        await self.reply_list("messages", shaped, status=202)
+        async with self.one_at_a_time(len(accepted.ids)):
+            why = self.services.outbox.why_waiting
+            if new is not None:
+                first, _ = submissions.as_recorded(new, new.intents[0])
+                alike = shapes.message(first, pending_reason=why)
+                shaped = ({**alike, "id": each.id, "to": each.draft.to} for each in new.intents)
+            else:
+                records = await self._records(accepted)
+                shaped = (shapes.message(each, pending_reason=why) for each in records)
+            await self.reply_list("messages", shaped, status=202)
 
     async def _records(self, accepted: Accepted) -> list[Record]:
         found = await self.services.reader.messages_of(accepted.ids)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,12 @@ from plivostatusd.domain.statuses import Fact
 from plivostatusd.store import entries, folding, submissions
 from plivostatusd.store.entries import DAY_US, Entry
 from plivostatusd.store.folding import Evidence
+from plivostatusd.store.submissions import Submission
+from plivostatusd.store.transaction import Transaction
 from tests.unit.store_place import SECOND_US, START_US, Place, opened, submission, uuid
 
 NOON_US = 20_000 * DAY_US + DAY_US // 2
+TABLES = ("messages", "events", "outbox", "figures", "tallies")
 PEOPLE = tuple(f"+1415555{number:04}" for number in range(5))
 
 
@@ -37,6 +42,51 @@ async def status(place: Place, message_id: str) -> str:
     message = await place.reader.message(message_id)
     assert message is not None
     return str(message["current_status"])
+
+
+async def test_a_list_as_its_messages(tmp_path: Path) -> None:
+    """A list is recorded as each of its messages would be alone, those that differ in text too."""
+    plain = submission(to=(*PEOPLE[:3], "+4915155550001"), tag="night", options={"type": "sms"})
+    other = submission(to=("Bank", "+35385555001"), text="☃ 'hi' \\\"", sender=None)
+    whole = replace(plain, intents=(*plain.intents, *other.intents, plain.intents[0]))
+    last = whole.intents[-1]
+    again = replace(last, id=last.id[::-1], ref=last.ref[::-1])
+    whole = replace(whole, intents=(*whole.intents[:-1], again))
+    tables = []
+    for name, lists in (
+        ("list", [whole]),
+        ("alone", [replace(whole, intents=(each,)) for each in whole.intents]),
+    ):
+        (tmp_path / name).mkdir()
+        async with opened(tmp_path / name) as place:
+            await place.accept(submission(to=("+14155550000",)))  # so that rows do not begin at 1
+            for each in lists:
+                await place.accept(each)
+            tables.append([place.rows(f"SELECT * FROM {each}") for each in TABLES])  # noqa: S608 - ours
+    assert tables[0][0][1:] == tables[1][0][1:]
+    assert tables[0][1:] == tables[1][1:]
+    assert 8 == len(tables[0][0])
+
+
+async def test_a_long_list_takes_few_statements(tmp_path: Path) -> None:
+    """However long a list is, it takes the same number of statements."""
+
+    def count(transaction: Transaction, given: Submission) -> int:
+        asked: list[str] = []
+        execute = transaction.execute
+
+        def note(sql: str, *arguments: Any) -> sqlite3.Cursor:
+            asked.append(sql)
+            return execute(sql, *arguments)
+
+        transaction.execute = note
+        submissions.accept(transaction, given)
+        return len(asked)
+
+    async with opened(tmp_path) as place:
+        few = await do(place, count, submission(to=PEOPLE[:2]))
+        many = [f"+1415556{number:04}" for number in range(100)]
+        assert few == await do(place, count, submission(to=many))
 
 
 async def test_an_intent_is_all_there(tmp_path: Path) -> None:

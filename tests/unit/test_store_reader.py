@@ -35,10 +35,6 @@ class Watched(Reader):
         self.asked.append((sql, arguments))
         return await super()._all(sql, arguments)
 
-    async def _many(self, sql: str, arguments: tuple[object, ...]) -> list[dict[str, Any]]:
-        self.asked.append((sql, arguments))
-        return await super()._many(sql, arguments)
-
 
 def plans_of(path: Path, asked: list[tuple[str, tuple[object, ...]]]) -> list[str]:
     """Return every step of SQLite's plans for what was asked."""
@@ -243,6 +239,27 @@ async def test_a_long_answer_gives_way(tmp_path: Path) -> None:
         assert (list(range(count, 0, -1)), 2) == (rows, len(turns))
         await reader.events_after(0, 1_000)
         assert 4 == len(turns)
+        await reader.close()
+
+
+async def test_what_comes_during_a_long_answer(tmp_path: Path) -> None:
+    """Who asks while a page is half read sees what was committed meanwhile."""
+    found: list[object] = []
+
+    async def give_way() -> None:
+        sent = submission()
+        await place.accept(sent)
+        found.append(await reader.message(sent.intents[0].id))
+
+    async with opened(tmp_path) as place:
+        count = reading.ROWS_AT_ONCE * 2
+        await place.accept(submission(to=[f"+1415555{number:04}" for number in range(count)]))
+        reader = Reader(place.path, condemn=fail, give_way=give_way)
+        page = await reader.messages(Filter(limit=count))
+        assert (count, 1) == (len(page.records), len(found))
+        await reader.events_after(0, count)
+        assert 2 == len(found)
+        assert None not in found
         await reader.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tornado.ioloop import IOLoop
 from plivostatusd.store import entries
 from plivostatusd.store.reader import Filter
 from plivostatusd.web import shapes
+from plivostatusd.web.documents import SLICE
 from tests.unit.listeners import SENDER, Listeners, callback, running
 
 UUID = "0d2e4c1a-0000-4000-8000-000000000001"
@@ -39,6 +41,19 @@ async def listed(house: Listeners, **query: Any) -> list[dict[str, Any]]:
     reply = await house.api("GET", f"/messages?{urlencode(query)}")
     assert 200 == reply.status, reply.text
     return list(reply.json["messages"])
+
+
+async def test_long_answers_one_at_a_time(house: Listeners) -> None:
+    """While a long answer is made another one waits, and short ones do not."""
+    async with house.services.long_answers:
+        asked = [
+            asyncio.ensure_future(house.api("GET", f"{path}?limit={SLICE + 1}"))
+            for path in ("/messages", "/events")
+        ]
+        for path in ("/messages", "/events"):
+            assert 200 == (await house.api("GET", f"{path}?limit={SLICE}")).status
+        assert not any(each.done() for each in asked)
+    assert [200, 200] == [(await each).status for each in asked]
 
 
 async def test_by_either_id(house: Listeners) -> None:
