@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from plivostatusd.domain.errors import StoreUnavailable
 from plivostatusd.domain.worker import Worker
 from plivostatusd.log import get_logger
-from plivostatusd.store import pruning, refusals
+from plivostatusd.store import nonces, pruning, refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +76,7 @@ class Upkeep:
             text_us = now_us - int(retention.text_s * 1_000_000)
             await self._all(lambda tx: pruning.blank_texts(tx, text_us))
         await self._all(lambda tx: pruning.delete_keys(tx, now_us))
+        await self._all(nonces.file_some)
         refused_us = now_us - _refused_kept_us(retention.text_s)
         await self._all(lambda tx: refusals.delete_old(tx, refused_us))
         if retention.messages_s:
@@ -92,6 +93,8 @@ class Upkeep:
         after: NonceKey | None = pruning.NONCES_FROM_THE_FIRST
         while after is not None:
             after = await self._nonces_after(after, before_us)
+        keys = self.retention.keys
+        await self._all(lambda tx: nonces.delete_dead(tx, before_us, keys))
 
     async def _nonces_after(self, after: NonceKey, before_us: int) -> NonceKey | None:
         keys = self.retention.keys

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain.asking import DOUBTED
 from plivostatusd.domain.errors import ReplayRefused, UnknownRef
-from plivostatusd.store import asks, binding, entries, folding, token_uses
+from plivostatusd.store import asks, binding, entries, folding, nonces, token_uses
 from plivostatusd.store.folding import Evidence, Found
 
 if TYPE_CHECKING:
@@ -158,25 +158,18 @@ def _digests_of_message(transaction: Transaction, message: Found, arrival: Arriv
         (message.row,),
     )
     given = set(arrival.nonces)
-    return {digest for nonces, digest in rows if not given.isdisjoint(nonces.split())}
+    return {digest for borne, digest in rows if not given.isdisjoint(borne.split())}
 
 
 def _digests_of_ledger(transaction: Transaction, arrival: Arrival) -> set[bytes]:
     """Give the digests of the bare path's requests that bore one of the arrival's nonces."""
-    execute = transaction.execute
-    return {
-        digest
-        for nonce in arrival.nonces
-        for (digest,) in execute("SELECT digest FROM nonces WHERE nonce = ?", (nonce,))
-    }
+    return nonces.digests(transaction, arrival.nonces, arrival.digest)
 
 
 def _remember(transaction: Transaction, arrival: Arrival) -> None:
-    for nonce in arrival.nonces:
-        transaction.execute(
-            "INSERT INTO nonces VALUES (?, ?, ?, ?)",
-            (nonce, arrival.digest, arrival.key_fingerprint, arrival.received_us),
-        )
+    nonces.remember(
+        transaction, arrival.nonces, arrival.digest, arrival.key_fingerprint, arrival.received_us
+    )
 
 
 def _judge(

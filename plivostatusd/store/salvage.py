@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # In the order in which they may point at each other. Tallies are counted anew.
-_BY_ROW: Final = ("messages", "events", "outbox", "asks", "sends_by_day")
+_BY_ROW: Final = (
+    "messages",
+    "events",
+    "outbox",
+    "asks",
+    "sends_by_day",
+    "nonce_runs",
+    "nonce_pages",
+)
 _BY_KEY: Final = {
     "aliases": "id",
     "nonces": "nonce, digest",

@@ -108,7 +108,8 @@ CREATE TABLE events (
 CREATE INDEX events_by_message ON events (message);
 
 -- Nonces seen on the bare path, with the requests that bore them: more than one where Plivo used a
--- nonce again. On a ref's path those of the message's own events are looked at.
+-- nonce again. On a ref's path those of the message's own events are looked at. The newest stand here;
+-- by the thousand they are filed in the two tables below (store/nonces.py).
 CREATE TABLE nonces (
     nonce   TEXT    NOT NULL,
     digest  BLOB    NOT NULL,
@@ -116,6 +117,21 @@ CREATE TABLE nonces (
     seen_at INTEGER NOT NULL,
     PRIMARY KEY (nonce, digest)
 ) STRICT, WITHOUT ROWID;
+
+-- Entries of the ledger that are filed: sorted, and never added to. Runs are merged into greater ones.
+CREATE TABLE nonce_runs (
+    run      INTEGER PRIMARY KEY AUTOINCREMENT,            -- never used again: entries move to greater ones
+    entries  INTEGER NOT NULL,                             -- how many, once it is whole
+    key      TEXT    NOT NULL,                             -- as in nonces, of all its entries
+    seen_at  INTEGER NOT NULL,                             -- as in nonces, of the newest
+    into_run INTEGER                                       -- the one that it is being merged into
+) STRICT;
+
+-- A page of a run: entries of 16 bytes, 8 of the nonce's hash and the first 8 of the digest.
+CREATE TABLE nonce_pages (
+    row     INTEGER PRIMARY KEY,                           -- the run, and 37 bits of the first entry
+    entries BLOB NOT NULL
+) STRICT;
 
 -- Sends that are not settled yet. accepted_at, due_at and first_tried_at are instants of the steady
 -- clock of the process that runs (host/clock.py), which a start sets right; claimed_at is the wall's.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     import sqlite3
 
+    from plivostatusd.store.ledger import Ledger, Places
+
 Row = tuple[Any, ...]
 
 
@@ -18,12 +20,17 @@ class Transaction:
     A job raises a `Refusal` only before its first write: its neighbours' transaction goes on.
     """
 
-    __slots__ = ("_moves", "connection", "execute")
+    __slots__ = ("_moves", "connection", "execute", "has_filed", "ledger", "places")
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, ledger: Ledger | None = None) -> None:
         self.connection = connection
         self.execute = connection.execute
         self._moves: Counter[str] = Counter()
+        self.ledger = ledger
+        self.places: Places | None = None  # of the ledger, once asked for (store/nonces.py)
+        self.has_filed = False
+        if ledger is not None:
+            ledger.catch_up(connection)
 
     def one(self, sql: str, arguments: tuple[object, ...] = ()) -> Row | None:
         """Give the first row of a query, or None."""
@@ -64,5 +71,6 @@ class Transaction:
         return self._moves.copy()
 
     def put_back(self, moves: Counter[str]) -> None:
-        """Forget the moves made since *moves* was taken."""
+        """Forget the moves made since *moves* was taken, and where the ledger's entries were."""
         self._moves = moves
+        self.places = None

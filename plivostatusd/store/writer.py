@@ -35,6 +35,7 @@ from plivostatusd.log import get_logger, together
 from plivostatusd.store import database
 from plivostatusd.store.failure import is_of_one_job, left_nothing, unavailable
 from plivostatusd.store.handle import Handle
+from plivostatusd.store.ledger import Ledger
 from plivostatusd.store.pledge import Pledge, Told
 from plivostatusd.store.transaction import Transaction
 
@@ -108,6 +109,7 @@ class Writer:
         self.commits = 0
         self.worker = Worker("store-writer")
         self._handle = handle
+        self._ledger = Ledger()  # the writer's thread's
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._waiting: deque[_Waiting] = deque()
         self._unsure: list[_Waiting] = []
@@ -391,7 +393,7 @@ class Writer:
         connection.execute("BEGIN IMMEDIATE")
         self.worker.is_back_by(time.monotonic() + JOBS_S_MAX, "the jobs of a batch")
         try:
-            transaction = Transaction(connection)
+            transaction = Transaction(connection, self._ledger)
             undecided = [each for each in self._unsure if not self._take_back(each, transaction)]
             if self._unsure:
                 _write_a_page(connection)

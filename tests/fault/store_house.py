@@ -88,12 +88,18 @@ async def opened(folder: Path, *, commit_timeout_s: float = 20.0) -> House:
 
 @contextmanager
 def small() -> Iterator[None]:
-    """Let checkpoints come often, waits end at once, and the log hold warnings without a print."""
+    """
+    Let checkpoints come often, waits end at once, and the log hold warnings without a print.
+
+    Of nonces two are filed at once, and two runs merged.
+    """
     structlog.configure(
         processors=[_drop], wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING)
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("plivostatusd.store.database.CHECKPOINT_PAGES", CHECKPOINT_PAGES)
+        patch.setattr("plivostatusd.store.nonce_runs.FILED_AT_ONCE", 2)
+        patch.setattr("plivostatusd.store.nonces.RUNS_PER_LEVEL", 2)
         patch.setattr("plivostatusd.store.keep.RETRY_S", 0.001)
         patch.setattr("plivostatusd.store.writer.UNDO_RETRY_S", 0.001)
         yield

@@ -22,7 +22,7 @@ VANDALS = {
         " SELECT status, received_at, source, trust, digest FROM events WHERE digest NOTNULL"
     ),
     "a nonce without its event": "INSERT INTO nonces VALUES ('n', x'00', 'k', 0)",
-    "an event without its nonce": "DELETE FROM nonces",
+    "an event without its nonce": "DELETE FROM nonce_pages",
     "an intent without its event": "DELETE FROM events WHERE status = 'pending'",
     "neither waiting nor settled": (
         "UPDATE messages SET current_status = 'pending' WHERE ref NOTNULL"

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from plivostatusd.domain.asking import Patience
 from plivostatusd.domain.statuses import Fact
 from plivostatusd.store import (
@@ -16,6 +18,8 @@ from plivostatusd.store import (
     entries,
     findings,
     inferring,
+    nonce_runs,
+    nonces,
     pruning,
     pulse,
     settling,
@@ -31,6 +35,7 @@ GROWING = (
     "events",
     "aliases",
     "nonces",
+    "nonce_pages",
     "outbox",
     "asks",
     "idempotency",
@@ -38,8 +43,8 @@ GROWING = (
 )
 
 # `expire` walks the entries from the oldest recorded one on, to its LIMIT. A start that finds
-# another clock moves every instant of both tables, once.
-ALLOWED = {"SCAN outbox", "SCAN asks"}
+# another clock moves every instant of both tables, once. Filing takes the first nonces, to a LIMIT.
+ALLOWED = {"SCAN outbox", "SCAN asks", "SCAN nonces"}
 PATIENCE = Patience(after_us=1, silence_final_us=1_000_000)
 MOMENT = Moment(now_us=LATER_US, careful_us=LATER_US, steady_us=LATER_US)
 
@@ -75,6 +80,10 @@ async def live(place: Place) -> None:
         await do(step, LATER_US)
     await do(pruning.delete_keys, LATER_US)
     await do(partial(pruning.delete_nonces, after=("", b""), before_us=LATER_US, keys=set()))
+    while await do(nonces.file_some):
+        pass
+    await place.record(message_uuid=uuid(4), status="sent")
+    await do(nonces.delete_dead, 2**60, set())
 
 
 async def reconcile(place: Place) -> None:
@@ -145,8 +154,10 @@ async def settle(place: Place) -> None:
         await do(job, entry.id, *more)
 
 
-async def test_no_statement_scans(tmp_path: Path) -> None:
+async def test_no_statement_scans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite searches by a key for all that the writer asks."""
+    monkeypatch.setattr(nonce_runs, "FILED_AT_ONCE", 1)
+    monkeypatch.setattr(nonces, "RUNS_PER_LEVEL", 2)
     async with opened(tmp_path) as place:
         asked: dict[str, None] = {}
         place.connection.set_trace_callback(asked.setdefault)

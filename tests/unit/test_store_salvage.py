@@ -24,6 +24,8 @@ async def filled(folder: Path) -> Path:
     async with opened(folder) as place:
         for number in range(MESSAGES):
             await place.record(message_uuid=uuid(number), status="sent", nonces=[f"n-{number:06}"])
+        rows = [(number, bytes([number]) * 16) for number in range(100)]
+        place.connection.executemany("INSERT INTO nonce_pages VALUES (?, ?)", rows)
         people = [f"+1415555{number:04}" for number in range(50)]
         await place.accept(submission(to=people, key="k", text="x" * 300))
     return folder / "status.db"
@@ -77,7 +79,7 @@ async def test_nothing_is_damaged(tmp_path: Path) -> None:
     path = await filled(tmp_path)
     rows, holes = saved(path, tmp_path / "saved.db")
     assert (0, MESSAGES + 50, MESSAGES + 50) == (holes, rows["messages"], rows["events"])
-    for table in ("messages", "events", "nonces", "outbox", "idempotency", "facts"):
+    for table in ("messages", "events", "nonces", "nonce_pages", "outbox", "idempotency", "facts"):
         sql = f"SELECT * FROM {table} ORDER BY 1, 2"  # noqa: S608 - ours
         with (
             closing(sqlite3.connect(path)) as old,
