@@ -3,7 +3,7 @@ Stores of any size, made in seconds: what a daemon would have after years, writt
 
 Each message was sent, and delivered or not, within the last 90 days, with three callbacks each. The
 newest thousand are still open, and texts that retention would blank are blanked. Rows say what
-their events say, and tallies agree. Run alone it prints how long it took:
+their events say, and tallies and figures agree. Run alone it prints how long it took:
 
     python -m bench.stores FILE 1000000
 """
@@ -15,7 +15,9 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from plivostatusd.store import figures
 from plivostatusd.store.database import connect_writer
+from plivostatusd.store.transaction import Transaction
 
 OPEN = 1_000
 _SPAN_US = 90 * 86_400 * 1_000_000
@@ -63,6 +65,7 @@ def make(path: Path, count: int, *, still_open: int = OPEN) -> None:
         connection.execute(_MESSAGES, terms)
         connection.execute(EVENTS)
         connection.execute(TALLIES)
+        figures.recount(Transaction(connection))
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from plivostatusd.domain import phone, statuses
 from plivostatusd.domain.errors import KeyReused, LimitReached
-from plivostatusd.store import entries, folding
+from plivostatusd.store import counting, entries, folding
 from plivostatusd.store.entries import DAY_US
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ def record_intent(
 ) -> None:
     """Record one intent of *submission*; *resend_of* is the id of the message that it repeats."""
     draft, now_us = intent.draft, submission.now_us
+    country = phone.calling_code(draft.to)
     row = transaction.insert(
         "INSERT INTO messages (id, ref, sender_number, recipient_number, message_body, tag,"
         " options, sent_by, resend_of, current_status, created_at, updated_at, room, country)"
@@ -147,7 +148,7 @@ def record_intent(
             resend_of,
             now_us,
             folding.ROOM_BYTES,
-            phone.calling_code(draft.to),
+            country,
         ),
     )
     transaction.execute(
@@ -159,7 +160,8 @@ def record_intent(
         "INSERT INTO outbox (message, state, accepted_at, due_at) VALUES (?1, 'pending', ?2, ?2)",
         (row, submission.steady_us),
     )
-    transaction.move(None, statuses.PENDING)
+    figure = (now_us, statuses.PENDING, country, draft.tag, None, None, None, None)
+    transaction.count(None, counting.key(figure))
     transaction.move(None, entries.tally_of("pending"))
 
 
@@ -179,8 +181,7 @@ def withdraw(transaction: Transaction, submission: Submission) -> bool:
     for row in rows:
         entries.forget(transaction, row)
         transaction.execute("DELETE FROM events WHERE message = ?", (row,))
-        transaction.execute("DELETE FROM messages WHERE row = ?", (row,))
-        transaction.move(statuses.PENDING, None)
+        folding.delete(transaction, row)
     transaction.execute(
         "UPDATE sends_by_day SET n = n - ? WHERE day = ?",
         (len(rows), submission.now_us // DAY_US),
