@@ -143,7 +143,7 @@ def _recorded(
         transaction = Transaction(connection, ledger)
         for each in batch:
             receipts.record(transaction, each)
-        transaction.write_tallies()
+        transaction.write_counts()
         connection.execute("COMMIT")
         wall_s += time.perf_counter() - began_s
         cpu_s += time.process_time() - cpu_began_s

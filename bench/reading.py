@@ -21,7 +21,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from plivostatusd.store import figures
 from plivostatusd.store.database import connect_writer
+from plivostatusd.store.transaction import Transaction
 
 from .processes import Cores, Daemon, daemon
 from .stores import EVENTS, TALLIES
@@ -60,6 +62,7 @@ def make(path: Path, count: int, days: int) -> None:
         connection.execute(_MESSAGES, terms)
         connection.execute(EVENTS)
         connection.execute(TALLIES)
+        figures.recount(Transaction(connection))
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -21,8 +21,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from plivostatusd.store import nonce_runs
+from plivostatusd.store import figures, nonce_runs
 from plivostatusd.store.database import connect_writer
+from plivostatusd.store.transaction import Transaction
 
 OPEN = 1_000
 ENTRIES_PER_MESSAGE = 6
@@ -91,6 +92,7 @@ def make(path: Path, count: int, *, still_open: int = OPEN) -> None:
         connection.execute(_MESSAGES, terms)
         connection.execute(EVENTS)
         connection.execute(TALLIES)
+        figures.recount(Transaction(connection))
         _fill_ledger(connection, count * ENTRIES_PER_MESSAGE, from_us + _SPAN_US)
         connection.execute("COMMIT")
     connect_writer(path).close()

@@ -136,7 +136,7 @@ def _prepare(staged: Path, source: Path, now_us: int) -> tuple[int, int, Mended]
         unsettled = entries.void(transaction, REASON, now_us)
         watching.begin_anew(transaction)
         _begin_anew(transaction, now_us)
-        transaction.write_tallies()
+        transaction.write_counts()
         (messages,) = transaction.execute("SELECT count(*) FROM messages").fetchone()
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 FINE_MS: Final = 64
 _FINE_BELOW_MS: Final = 1_024
 _ENDLESS_MS: Final = 1 << 28
+_FINE_BITS: Final = 6
+_BITS_OF_A_STEP: Final = 4  # that tell the steps of a doubling apart, the leading one among them
+
+
+def step_of(delivery_ms: int) -> int:
+    """Give the start of the step that *delivery_ms* falls into, as the column `took` does."""
+    bits = max(_FINE_BITS, delivery_ms.bit_length() - _BITS_OF_A_STEP)
+    return min(delivery_ms >> bits << bits, _ENDLESS_MS)
 
 
 def step_ms(took: int) -> int:

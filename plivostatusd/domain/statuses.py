@@ -8,9 +8,7 @@ callbacks, for Plivo's answers and for whatever an operator settles.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -116,124 +114,134 @@ def _key(fact: Fact) -> tuple[object, ...]:
 _NOTHING: Final = Fact(status=None, source="send", trust="local")
 
 
-@dataclass(frozen=True)
-class Fold:
+class Fold(NamedTuple):
     """
-    What a set of facts comes to. Every property is a function of the set alone.
+    What a set of facts comes to. Every field is a function of the set alone.
 
-    `|` joins two folds, so that a part of a history can be folded before the rest.
+    `|` joins two folds, so that a part of a history can be folded before the rest. A tuple, because
+    one is made for each callback.
     """
 
     facts: frozenset[Fact]
+    initial_status: str | None
+    """The status of the least of Plivo's events; None before Plivo said anything."""
+    status: str
+    """The message's one status: that of the greatest event, which wins."""
+    status_timestamp_us: int | None
+    """Plivo's own time of the winning event."""
+    error_code: str | None
+    """The error code of the winning event; None where it says that nothing went wrong."""
+    reason: str | None
+    """Why a message of ours is refused or unknown: the winning event's words."""
+    conflict: bool
+    """More than one distinct outcome (rank 4) was reported."""
+    final: bool
+    """Nothing more is expected."""
+    final_by: str | None
+    """`status`, or `silence` for a `sent` that stayed the last word; None while it is open."""
+    units: int | None
+    """How many parts Plivo counted, from the greatest event that says so; so with the next ones."""
+    amount: str | None
+    """What Plivo charged in all, as it wrote it."""
+    mcc: str | None
+    """The mobile country code."""
+    mnc: str | None
+    """The mobile network code."""
+    delivery_ms: int | None
+    """How long delivery took by Plivo's own times, `SentTime` to `DeliveryReportTime`."""
+    contested: bool
+    """Outcomes contradict each other, and nobody who overrules has said which."""
+    doubted: bool
+    """An outcome rests on signatures alone that do not cover what was said."""
 
     def __or__(self, other: Fold) -> Fold:
-        return Fold(self.facts | other.facts)
-
-    @cached_property
-    def _ordered(self) -> list[Fact]:
-        """The facts that have a rank, least first: silence has none."""
-        return sorted((fact for fact in self.facts if fact.source != SILENCE), key=_key)
+        return fold(self.facts | other.facts)
 
     @property
-    def _winner(self) -> Fact:
-        return self._ordered[-1] if self._ordered else _NOTHING
-
-    @property
-    def status(self) -> str:
-        """The message's one status."""
-        return self._winner.said
-
-    @property
-    def initial_status(self) -> str | None:
-        """The status of the least of Plivo's events; None before Plivo said anything."""
-        return next((fact.said for fact in self._ordered if fact.is_plivos), None)
-
-    @property
-    def status_timestamp_us(self) -> int | None:
-        """Plivo's own time of the winning event."""
-        return self._winner.at_us
-
-    @property
-    def error_code(self) -> str | None:
-        """The error code of the winning event; None where it says that nothing went wrong."""
-        return known_error(self._winner.error_code)
-
-    @property
-    def reason(self) -> str | None:
-        """Why a message of ours is refused or unknown: the winning event's words."""
-        return self._winner.reason or None
-
-    @property
-    def conflict(self) -> bool:
-        """Say whether more than one distinct outcome (rank 4) was reported."""
-        outcomes = {fact.status for fact in self._ordered if fact.status in OUTCOMES}
-        return len(outcomes) > 1
-
-    @property
-    def contested(self) -> bool:
-        """Say whether outcomes contradict each other, and nobody who overrules has said which."""
-        return self.conflict and not any(
-            fact.source in _OVERRULING and rank(fact.said) >= RANK_OUTCOME for fact in self._ordered
-        )
-
-    @property
-    def doubted(self) -> bool:
-        """Say whether an outcome rests on signatures alone that do not cover what was said."""
-        return self._winner.trust == "url-only" and rank(self.status) >= RANK_OUTCOME
-
-    @property
-    def final_by(self) -> str | None:
-        """`status`, or `silence` for a `sent` that stayed the last word; None while it is open."""
-        if rank(self.status) >= RANK_OUTCOME or self.status == REFUSED:
-            return "status"
-        silent = any(fact.source == SILENCE for fact in self.facts)
-        return SILENCE if silent and self.status == SENT else None
-
-    @property
-    def final(self) -> bool:
-        """Say whether nothing more is expected."""
-        return self.final_by is not None
-
-    @property
-    def units(self) -> int | None:
-        """How many parts Plivo counted, from the greatest event that says so."""
-        return next((f.units for f in reversed(self._ordered) if f.units is not None), None)
-
-    @property
-    def amount(self) -> str | None:
-        """What Plivo charged in all, as it wrote it, from the greatest event that says so."""
-        return next((f.amount for f in reversed(self._ordered) if f.amount), None)
-
-    @property
-    def delivery_ms(self) -> int | None:
-        """How long delivery took by Plivo's own times, `SentTime` to `DeliveryReportTime`."""
-        if self.status not in _DELIVERED:
-            return None
-        sent_us, delivered_us = self._reported_us(SENT), self._reported_us(DELIVERED)
-        if sent_us is None or delivered_us is None or delivered_us < sent_us:
-            return None
-        return (delivered_us - sent_us) // 1_000
-
-    def _reported_us(self, status: str) -> int | None:
-        """Give Plivo's own time of *status*, as its callbacks said it; the latest of several."""
-        times = [
-            fact.at_us
-            for fact in self.facts
-            if fact.status == status and fact.source == "callback" and fact.at_us is not None
-        ]
-        return max(times, default=None)
-
-    @property
-    def mcc(self) -> str | None:
-        """The mobile country code, from the greatest event that carries one."""
-        return next((f.mcc for f in reversed(self._ordered) if f.mcc), None)
-
-    @property
-    def mnc(self) -> str | None:
-        """The mobile network code, from the greatest event that carries one."""
-        return next((f.mnc for f in reversed(self._ordered) if f.mnc), None)
+    def columns(self) -> tuple[Any, ...]:
+        """What a message's row says: the fields from `initial_status` to `delivery_ms`."""
+        return self[1:14]
 
 
 def fold(facts: Iterable[Fact]) -> Fold:
     """Fold a history, in whatever order and however often its events are given."""
-    return Fold(frozenset(facts))
+    known = frozenset(facts)
+    ordered = _ordered(known)
+    winner = ordered[-1] if ordered else _NOTHING
+    status = winner.status or QUEUED
+    is_outcome = RANKS.get(status, RANK_UNRECOGNISED) >= RANK_OUTCOME
+    conflict = is_outcome and _contradicts_itself(ordered)
+    final_by = None
+    if is_outcome or status == REFUSED:
+        final_by = "status"
+    elif status == SENT and len(ordered) < len(known):
+        final_by = SILENCE
+    initial_status, units, amount, mcc, mnc = _carried(ordered)
+    return Fold(
+        known,
+        initial_status,
+        status,
+        winner.at_us,
+        known_error(winner.error_code),
+        winner.reason or None,
+        conflict,
+        final_by is not None,
+        final_by,
+        units,
+        amount,
+        mcc,
+        mnc,
+        _delivery_ms(known) if status in _DELIVERED else None,
+        conflict and not _is_overruled(ordered),
+        is_outcome and winner.trust == "url-only",
+    )
+
+
+def _ordered(facts: frozenset[Fact]) -> list[Fact]:
+    """Give the facts that have a rank, least first: silence has none."""
+    ranked = [fact for fact in facts if fact.source != SILENCE]
+    if len(ranked) > 1:
+        ranked.sort(key=_key)
+    return ranked
+
+
+def _carried(
+    ordered: list[Fact],
+) -> tuple[str | None, int | None, str | None, str | None, str | None]:
+    """Give Plivo's first status; and units, amount, mcc, mnc of the greatest with such a one."""
+    initial_status = units = amount = mcc = mnc = None
+    for fact in ordered:
+        if initial_status is None and fact.is_plivos:
+            initial_status = fact.said
+        if fact.units is not None:
+            units = fact.units
+        amount = fact.amount or amount
+        mcc = fact.mcc or mcc
+        mnc = fact.mnc or mnc
+    return initial_status, units, amount, mcc, mnc
+
+
+def _contradicts_itself(ordered: list[Fact]) -> bool:
+    return len({fact.status for fact in ordered if fact.status in OUTCOMES}) > 1
+
+
+def _is_overruled(ordered: list[Fact]) -> bool:
+    """Say whether somebody whose word counts for more has told the outcome."""
+    return any(fact.source in _OVERRULING and rank(fact.said) >= RANK_OUTCOME for fact in ordered)
+
+
+def _delivery_ms(facts: frozenset[Fact]) -> int | None:
+    sent_us, delivered_us = _reported_us(facts, SENT), _reported_us(facts, DELIVERED)
+    if sent_us is None or delivered_us is None or delivered_us < sent_us:
+        return None
+    return (delivered_us - sent_us) // 1_000
+
+
+def _reported_us(facts: frozenset[Fact], status: str) -> int | None:
+    """Give Plivo's own time of *status*, as its callbacks said it; the latest of several."""
+    times = [
+        fact.at_us
+        for fact in facts
+        if fact.status == status and fact.source == "callback" and fact.at_us is not None
+    ]
+    return max(times, default=None)

@@ -1,9 +1,9 @@
 """
 Messages counted by what people ask for: what `stats` reads, and the proof that it is right.
 
-The table `figures` is kept by triggers of the schema, whatever changes a message's row; nothing
-here or elsewhere writes it but `recount`. What it cannot answer (a part of a day, a number, a
-sender) is counted from the messages themselves. On a connection that only reads. Blocks.
+The table `figures` is kept by `counting`; nothing else writes it but `recount`. What it cannot
+answer (a part of a day, a number, a sender) is counted from the messages themselves. On a
+connection that only reads. Blocks.
 """
 
 from __future__ import annotations
@@ -58,12 +58,14 @@ class Figure:
 
 def recount(transaction: Transaction) -> None:
     """Count all messages anew."""
+    transaction.write_counts()  # of jobs before this one, which are in the rows already
     transaction.execute("DELETE FROM figures")
     transaction.execute(f"INSERT INTO figures {_COUNTED} {_GROUPED}")
 
 
 def recount_day(transaction: Transaction, day: int) -> None:
     """Count the messages of one day anew."""
+    transaction.write_counts()
     transaction.execute("DELETE FROM figures WHERE day = ?", (day,))
     transaction.execute(
         f"INSERT INTO figures {_COUNTED} WHERE created_at >= ? AND created_at < ? {_GROUPED}",

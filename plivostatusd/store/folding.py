@@ -13,60 +13,57 @@ each UPDATE takes from `room` what it adds elsewhere.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from itertools import compress
+from operator import ne
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from plivostatusd.domain import phone
 from plivostatusd.domain.asking import CONTESTED, SILENT
 from plivostatusd.domain.statuses import Fact, Fold, fold
-from plivostatusd.store import asks
+from plivostatusd.store import asks, counting
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from plivostatusd.store.counting import Key
     from plivostatusd.store.transaction import Row, Transaction
 
 ROOM_BYTES: Final = 256
 """For what is learnt of a send: UUID, statuses, price, network, and Plivo's words on a refusal."""
 
+COLUMNS: Final = (
+    *("initial_status", "current_status", "status_timestamp", "error_code", "reason"),
+    *("conflict", "final", "final_by", "units", "amount", "mcc", "mnc", "delivery_ms"),
+)
+"""The derived columns, in the order of `Fold.columns`."""
+_DERIVED = ", ".join(COLUMNS)
 # In the order of Fact's fields.
-_FACTS = """
-SELECT status, source, trust, sequence, at, error_code, reason, units, amount, mcc, mnc
-FROM events WHERE message = ? AND aside IS NULL
-"""
-_MESSAGE = """
-SELECT row, id, message_uuid, current_status, ref IS NOT NULL, sender_number FROM messages WHERE
-"""
+_OF_FACT = "status, source, trust, sequence, at, error_code, reason, units, amount, mcc, mnc"
+_FACTS = f"SELECT {_OF_FACT} FROM events WHERE message = ? AND aside IS NULL"  # noqa: S608 - words of ours
+_HISTORY = f"SELECT nonces, digest, aside, {_OF_FACT} FROM events WHERE message = ?"  # noqa: S608 - words of ours
+# In the order of Found's fields, but for the derived columns, which come first there.
+_MESSAGE = f"""
+SELECT row, id, message_uuid, ref IS NOT NULL, sender_number, created_at, country, tag, {_DERIVED}
+FROM messages WHERE
+"""  # noqa: S608 - words of ours
+_BEFORE_DERIVED = 8
 _BY_ROW = f"{_MESSAGE} row = ?"
 _BY_ID = f"{_MESSAGE} id = ?"
 _BY_REF = f"{_MESSAGE} ref = ?"
 _BY_ALIAS = f"{_MESSAGE} row = (SELECT message FROM aliases WHERE id = ?1)"  # noqa: S608 - words of ours
 _BY_UUID = f"{_MESSAGE} message_uuid = ?1 UNION ALL {_BY_ALIAS} LIMIT 1"
 
-_INSERT_EVENT = """
-INSERT INTO events (message, status, sequence, at, received_at, source, trust, error_code, reason,
-                    units, amount, mcc, mnc, status_after, aside, message_uuid, verified_by, nonces,
-                    digest, raw)
+_INSERT_EVENT = f"""
+INSERT INTO events ({_OF_FACT}, message, received_at, status_after, aside, message_uuid,
+                    verified_by, nonces, digest, raw)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-# Both name the derived columns in the order of _derived().
-_INSERT_MESSAGE = """
-INSERT INTO messages (initial_status, current_status, status_timestamp, error_code, reason,
-                      conflict, final, final_by, units, amount, mcc, mnc, delivery_ms, updated_at,
-                      id, message_uuid, sender_number, recipient_number, country, created_at,
-                      message_body, room)
+"""  # noqa: S608 - words of ours
+_INSERT_MESSAGE = f"""
+INSERT INTO messages ({_DERIVED}, updated_at, id, message_uuid, sender_number, recipient_number,
+                      country, created_at, message_body, room)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, zeroblob(80))
-"""
-_UPDATE_MESSAGE = """
-UPDATE messages
-SET initial_status = ?, current_status = ?, status_timestamp = ?, error_code = ?, reason = ?,
-    conflict = ?, final = ?, final_by = ?, units = ?, amount = ?, mcc = ?, mnc = ?, delivery_ms = ?,
-    updated_at = ?,
-    room = zeroblob(max(0, length(room) - ?
-        + ifnull(length(initial_status), 0) + length(current_status)
-        + iif(status_timestamp IS NULL, 0, 8) + ifnull(length(error_code), 0)
-        + ifnull(length(reason), 0) + ifnull(length(final_by), 0) + iif(units IS NULL, 0, 8)
-        + ifnull(length(amount), 0) + ifnull(length(mcc), 0) + ifnull(length(mnc), 0)
-        + iif(delivery_ms IS NULL, 0, 8)))
-WHERE row = ?
-"""
+"""  # noqa: S608 - words of ours
 _FILL_IN = """
 UPDATE messages
 SET {} = ?1, room = zeroblob(max(0, length(room) - length(CAST(?1 AS BLOB)))) WHERE row = ?2
@@ -79,6 +76,7 @@ UPDATE messages SET calls = ?1, called_at = ?2,
 """
 _NOTE_ERROR = _FILL_IN.format("plivo_error")
 _NOTE_STATUS = _FILL_IN.format("plivo_status")
+_DELETE = f"DELETE FROM messages WHERE row = ? RETURNING {counting.COLUMNS}"  # noqa: S608 - words of ours
 
 
 @dataclass(slots=True)
@@ -86,16 +84,33 @@ class Found:
     """
     A message's row as a job needs it. *is_ours*: we sent it, so it has a ref.
 
-    *whole* is set once it was folded in this job.
+    *columns* are the derived ones. *whole* is set once it was folded in this job.
     """
 
+    columns: Row
     row: int
     id: str
     message_uuid: str | None
-    status: str
     is_ours: bool
     sender: str | None
+    created_us: int
+    country: str | None
+    tag: str | None
     whole: Fold | None = None
+
+    @property
+    def status(self) -> str:
+        """What the row says of the message's status."""
+        status: str = self.columns[1]
+        return status
+
+    @property
+    def figure(self) -> Key:
+        """Where the message is counted."""
+        _, status, _, error_code, _, _, _, _, _, _, mcc, mnc, delivery_ms = self.columns
+        return counting.key(
+            (self.created_us, status, self.country, self.tag, mcc, mnc, error_code, delivery_ms)
+        )
 
 
 @dataclass(slots=True, kw_only=True)  # not frozen: one a callback, made in half the time
@@ -112,8 +127,20 @@ class Evidence:
     aside: str | None = None
 
 
+class History(NamedTuple):
+    """What a message's events say (*facts*, of those that count), and what each of them bore."""
+
+    facts: list[Fact]
+    bore: list[tuple[str | None, bytes]]
+
+    def digests(self, nonces: Iterable[str]) -> set[bytes]:
+        """Give the digests under which one of *nonces* was borne."""
+        given = set(nonces)
+        return {digest for each, digest in self.bore if each and not given.isdisjoint(each.split())}
+
+
 def _found(row: Row | None) -> Found | None:
-    return Found(*row) if row else None
+    return Found(row[_BEFORE_DERIVED:], *row[:_BEFORE_DERIVED]) if row else None
 
 
 def by_ref(transaction: Transaction, ref: str) -> Found | None:
@@ -133,7 +160,9 @@ def find_row(transaction: Transaction, row: int) -> Found | None:
 
 def by_row(transaction: Transaction, row: int) -> Found:
     """Find a message that is known to exist."""
-    return Found(*transaction.execute(_BY_ROW, (row,)).fetchone())
+    message = find_row(transaction, row)
+    assert message is not None
+    return message
 
 
 def by_id(transaction: Transaction, message_id: str) -> Found | None:
@@ -154,7 +183,20 @@ def heard_us(transaction: Transaction, message: Found) -> int:
 
 def facts_of(transaction: Transaction, row: int) -> Fold:
     """Fold everything that counts for the message in *row*."""
-    return fold(map(Fact._make, transaction.execute(_FACTS, (row,))))
+    return fold(_facts(transaction, row))
+
+
+def _facts(transaction: Transaction, row: int) -> list[Fact]:
+    return [Fact(*each) for each in transaction.all(_FACTS, (row,))]
+
+
+def history_of(transaction: Transaction, message: Found) -> History:
+    """Read everything that is kept of *message*."""
+    events = transaction.all(_HISTORY, (message.row,))
+    return History(
+        [Fact(*fact) for _, _, aside, *fact in events if aside is None],
+        [each[:2] for each in events],
+    )
 
 
 def make(
@@ -184,45 +226,58 @@ def make_row(  # noqa: PLR0913 - two more where it began elsewhere
 
     *created_us* is when it began, if that was before we heard of it.
     """
+    columns = whole.columns
+    country = phone.calling_code(recipient)
+    created_us = evidence.received_us if created_us is None else created_us
     row = transaction.insert(
         _INSERT_MESSAGE,
         (
-            *_derived(whole),
+            *columns,
             evidence.received_us,
             message_id,
             evidence.message_uuid,
             evidence.sender,
             recipient,
-            phone.calling_code(recipient),
-            evidence.received_us if created_us is None else created_us,
+            country,
+            created_us,
             text,
         ),
     )
-    transaction.move(None, whole.status)
-    return Found(
+    message = Found(
         row=row,
         id=message_id,
         message_uuid=evidence.message_uuid,
-        status=whole.status,
         is_ours=False,
         sender=evidence.sender,
+        created_us=created_us,
+        country=country,
+        tag=None,
+        columns=columns,
         whole=whole,
     )
+    transaction.count(None, message.figure)
+    return message
 
 
 def add_event(
-    transaction: Transaction, message: Found | None, fact: Fact, evidence: Evidence
+    transaction: Transaction,
+    message: Found | None,
+    fact: Fact,
+    evidence: Evidence,
+    *,
+    known: Sequence[Fact] | None = None,
 ) -> int:
     """
     Write an event and fold it into *message*; its row number, which is its cursor, comes back.
 
-    Without a message, and for an event kept aside, nothing is folded.
+    Without a message, and for an event kept aside, nothing is folded. *known* is what the message's
+    events say, if the caller has read it.
     """
     if message is None:
         return _write_event(transaction, None, None, fact, evidence)
     if evidence.aside is None:
-        whole = facts_of(transaction, message.row) | fold([fact])
-        _update(transaction, message, whole, evidence.received_us)
+        before = _facts(transaction, message.row) if known is None else known
+        _update(transaction, message, fold([*before, fact]), evidence.received_us)
         learn_sender(transaction, message, evidence.sender)
     return _write_event(transaction, message.row, message.status, fact, evidence)
 
@@ -238,19 +293,9 @@ def _write_event(
     return transaction.insert(
         _INSERT_EVENT,
         (
+            *fact,
             row,
-            fact.status,
-            fact.sequence,
-            fact.at_us,
             evidence.received_us,
-            fact.source,
-            fact.trust,
-            fact.error_code,
-            fact.reason,
-            fact.units,
-            fact.amount,
-            fact.mcc,
-            fact.mnc,
             after,
             evidence.aside,
             evidence.message_uuid,
@@ -262,28 +307,13 @@ def _write_event(
     )
 
 
-def _derived(whole: Fold) -> Row:
-    return (
-        whole.initial_status,
-        whole.status,
-        whole.status_timestamp_us,
-        whole.error_code,
-        whole.reason,
-        whole.conflict,
-        whole.final,
-        whole.final_by,
-        whole.units,
-        whole.amount,
-        whole.mcc,
-        whole.mnc,
-        whole.delivery_ms,
-    )
+def _growth(before: Iterable[object], after: Iterable[object]) -> int:
+    """Say by how many bytes columns may grow at most: a text by its length, a number takes 8."""
+    return sum(map(_bytes, after)) - sum(map(_bytes, before))
 
 
-def _bytes(columns: Row) -> int:
-    """Count what *columns* take up in a row: a number 8 bytes at most, a truth value none."""
-    sizes = (len(each) if type(each) is str else 8 * (type(each) is int) for each in columns)
-    return sum(sizes)
+def _bytes(value: object) -> int:
+    return len(value) if isinstance(value, str) else 8 * (value is not None)
 
 
 def fold_again(transaction: Transaction, message: Found, now_us: int) -> None:
@@ -301,15 +331,39 @@ def fold_again(transaction: Transaction, message: Found, now_us: int) -> None:
 
 def _update(transaction: Transaction, message: Found, whole: Fold, now_us: int) -> None:
     """Make the row of *message* say what *whole* says."""
-    columns = _derived(whole)
-    transaction.execute(_UPDATE_MESSAGE, (*columns, now_us, _bytes(columns), message.row))
-    transaction.move(message.status, whole.status)
-    message.status = whole.status
+    figure = message.figure
+    before, after = message.columns, whole.columns
+    changed = tuple(map(ne, before, after))
+    values = list(compress(after, changed))
+    growth = _growth(compress(before, changed), values)
+    transaction.run(_update_of(changed), (*values, now_us, growth, message.row))
+    message.columns = after
     message.whole = whole
+    transaction.count(figure, message.figure)
     if whole.contested:
         asks.note(transaction, message.row, CONTESTED)
     elif whole.final:
         asks.answer_silence(transaction, message.row)
+
+
+@lru_cache(maxsize=128)
+def _update_of(changed: tuple[bool, ...]) -> str:
+    """
+    Spell the UPDATE that sets the derived columns that *changed*, in their order.
+
+    Those alone: SQLite takes a row out of each index of which a column is named, and puts it back.
+    """
+    names = "".join(f"{name} = ?, " for name in compress(COLUMNS, changed))
+    return (
+        f"UPDATE messages SET {names}updated_at = ?,"  # noqa: S608 - words of ours
+        " room = zeroblob(max(0, length(room) - ?)) WHERE row = ?"
+    )
+
+
+def delete(transaction: Transaction, row: int) -> None:
+    """Delete the message in *row*, to which nothing points any more."""
+    for columns in transaction.all(_DELETE, (row,)):
+        transaction.count(counting.key(columns), None)
 
 
 def learn_uuid(transaction: Transaction, message: Found, message_uuid: str) -> None:

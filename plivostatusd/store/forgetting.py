@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain import phone, signature, statuses
 from plivostatusd.domain.errors import CallbackUnreadable
-from plivostatusd.store import entries, refusals
+from plivostatusd.store import entries, folding, refusals
 from plivostatusd.store.spooled import request_of
 
 if TYPE_CHECKING:
@@ -200,11 +200,19 @@ def blank_messages(
             cancelled += _end(transaction, place.row, state, now_us, by)
             transaction.execute("DELETE FROM asks WHERE message = ?", (place.row,))
         terms = {"number": number.e164, "digits": number.digits, "row": place.row}
-        transaction.execute(_BLANK, {**terms, "keeps_text": place.keeps_text})
+        _blank_message(transaction, place.row, {**terms, "keeps_text": place.keeps_text})
         still_open += _is_open(transaction, place.row)
         rows = transaction.execute(_OF_MESSAGE, (place.row,)).fetchall()
         events += _blank_events(transaction, rows)
     return Blanked(len(places) - len(busy), events, cancelled, still_open, busy)
+
+
+def _blank_message(transaction: Transaction, row: int, terms: dict[str, object]) -> None:
+    before = folding.find_row(transaction, row)
+    transaction.execute(_BLANK, terms)
+    after = folding.find_row(transaction, row)
+    if before is not None and after is not None:  # its tag may be gone, by which it is counted
+        transaction.count(before.figure, after.figure)
 
 
 def _end(transaction: Transaction, row: int, state: str | None, now_us: int, by: str) -> bool:

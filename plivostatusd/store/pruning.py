@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from plivostatusd.store import folding
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -50,16 +52,15 @@ def blank_texts(transaction: Transaction, before_us: int) -> bool:
 def delete_messages(transaction: Transaction, before_us: int) -> bool:
     """Delete messages made before *before_us* with their events; unsettled sends stay."""
     rows = transaction.execute(
-        "SELECT row, current_status FROM messages INDEXED BY messages_by_time"
+        "SELECT row FROM messages INDEXED BY messages_by_time"
         " WHERE created_at < ? AND NOT EXISTS (SELECT 1 FROM outbox WHERE message = row)"
         " ORDER BY created_at LIMIT ?",
         (before_us, ROWS_PER_STEP),
     ).fetchall()
-    for row, status in rows:
+    for (row,) in rows:
         transaction.execute("DELETE FROM events WHERE message = ?", (row,))
         transaction.execute("DELETE FROM aliases WHERE message = ?", (row,))
-        transaction.execute("DELETE FROM messages WHERE row = ?", (row,))
-        transaction.move(status, None)
+        folding.delete(transaction, row)
     return len(rows) == ROWS_PER_STEP
 
 

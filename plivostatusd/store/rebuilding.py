@@ -13,7 +13,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from plivostatusd.domain.statuses import Fact, Fold, fold
+from plivostatusd.domain.statuses import Fact, fold
+from plivostatusd.store.folding import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
 
 ROWS_PER_STRETCH: Final = 1_000
 
-# The derived columns, and in the same order what a fold says of them.
-COLUMNS: Final = (
-    *("initial_status", "current_status", "status_timestamp", "error_code", "reason"),
-    *("conflict", "final", "final_by", "units", "amount", "mcc", "mnc", "delivery_ms"),
-)
 _MESSAGES: Final = f"SELECT row, id, {', '.join(COLUMNS)} FROM messages"  # noqa: S608 - ours
 _NAMED: Final = (
     "coalesce((SELECT row FROM messages WHERE id = ?1),"
@@ -103,25 +99,21 @@ def compare_one(connection: sqlite3.Connection, message_id: str) -> Stretch | No
 def _compare(messages: list[tuple[Any, ...]], events: Iterator[Any]) -> list[Difference]:
     """Compare rows with the folds of their events, both in the order of the rows."""
     folds = {
-        row: _derived(fold(Fact._make(event[1:]) for event in group))
+        row: fold(Fact._make(event[1:]) for event in group).columns
         for row, group in groupby(events, key=itemgetter(0))
     }
-    nothing = _derived(fold(()))
-    differences = []
+    nothing = fold(()).columns
+    differences: list[Difference] = []
     for row, message_id, *stored in messages:
         folded = folds.get(row, nothing)
         if tuple(stored) != folded:
             differences += [
-                Difference(row, message_id, column, was, is_)
+                Difference(row, message_id, column, was, _as_stored(is_))
                 for column, was, is_ in zip(COLUMNS, stored, folded, strict=True)
                 if was != is_
             ]
     return differences
 
 
-def _derived(whole: Fold) -> tuple[Any, ...]:
-    return (
-        *(whole.initial_status, whole.status, whole.status_timestamp_us, whole.error_code),
-        *(whole.reason, int(whole.conflict), int(whole.final), whole.final_by),
-        *(whole.units, whole.amount, whole.mcc, whole.mnc, whole.delivery_ms),
-    )
+def _as_stored(value: Any) -> Any:
+    return int(value) if isinstance(value, bool) else value

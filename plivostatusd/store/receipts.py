@@ -8,15 +8,19 @@ with are known together or not at all.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from plivostatusd.domain.asking import DOUBTED
 from plivostatusd.domain.errors import ReplayRefused, UnknownRef
+from plivostatusd.domain.statuses import PENDING, UNKNOWN
 from plivostatusd.store import asks, binding, entries, folding, nonces, token_uses
 from plivostatusd.store.folding import Evidence, Found
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from plivostatusd.domain.callback import Report
+    from plivostatusd.domain.statuses import Fact
     from plivostatusd.store.pledge import Pledge
     from plivostatusd.store.token_uses import TokenUse
     from plivostatusd.store.transaction import Transaction
@@ -48,6 +52,18 @@ class Arrival:
     use: TokenUse | None = field(default=None, compare=False)  # of this moment, not of the arrival
 
 
+class _Before(NamedTuple):
+    """
+    What is there before an arrival: its message, and *digests* of requests that bore its nonces.
+
+    *facts* is what the message's events say, None unless they were read.
+    """
+
+    message: Found | None
+    digests: set[bytes]
+    facts: Sequence[Fact] | None = None
+
+
 class Replayed(ReplayRefused):
     """A remembered nonce under another request; `message_id` is the message that it names."""
 
@@ -56,7 +72,7 @@ class Replayed(ReplayRefused):
         self.message_id = message_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)  # not frozen: one a callback, made in a third of the time
 class Recorded:
     """
     What became of an arrival: a new event (*cursor*), or a repeat of one that is there (None).
@@ -75,6 +91,8 @@ class Recorded:
 
 SPOOLED: Final = Recorded(message_id=None, message_status=None, cursor=None, spooled=True)
 DISPUTED: Final = "disputed"
+_OF_ENTRIES: Final = frozenset({PENDING, UNKNOWN})
+"""What a send's status is while its entry waits in the outbox, a claimed one's apart."""
 
 
 def put(
@@ -107,15 +125,16 @@ def record(transaction: Transaction, arrival: Arrival) -> Recorded:
 def _record(transaction: Transaction, arrival: Arrival) -> Recorded:
     message = None if arrival.ref is None else folding.by_ref(transaction, arrival.ref)
     if message is not None:
-        seen = _digests_of_message(transaction, message, arrival)
-        return _judge(transaction, message, arrival, seen, [])
+        history = folding.history_of(transaction, message)
+        before = _Before(message, history.digests(arrival.nonces), history.facts)
+        return _judge(transaction, before, arrival, [])
     if arrival.ref is not None and arrival.trust != "full":
         raise UnknownRef
     uuid = arrival.report.message_uuid
     message = None if uuid is None else folding.by_uuid(transaction, uuid)
-    seen = _digests_of_ledger(transaction, arrival)
+    before = _Before(message, _digests_of_ledger(transaction, arrival))
     remarks = [] if arrival.ref is None else ["unknown_ref"]
-    recorded = _judge(transaction, message, arrival, seen, remarks)
+    recorded = _judge(transaction, before, arrival, remarks)
     if recorded.cursor is not None:
         _remember(transaction, arrival)
     return recorded
@@ -151,16 +170,6 @@ def _dispute(transaction: Transaction, arrival: Arrival) -> Recorded:
     )
 
 
-def _digests_of_message(transaction: Transaction, message: Found, arrival: Arrival) -> set[bytes]:
-    """Give the digests under which *message*'s own events bore one of the arrival's nonces."""
-    rows = transaction.execute(
-        "SELECT nonces, digest FROM events WHERE message = ? AND nonces IS NOT NULL",
-        (message.row,),
-    )
-    given = set(arrival.nonces)
-    return {digest for borne, digest in rows if not given.isdisjoint(borne.split())}
-
-
 def _digests_of_ledger(transaction: Transaction, arrival: Arrival) -> set[bytes]:
     """Give the digests of the bare path's requests that bore one of the arrival's nonces."""
     return nonces.digests(transaction, arrival.nonces, arrival.digest)
@@ -173,22 +182,19 @@ def _remember(transaction: Transaction, arrival: Arrival) -> None:
 
 
 def _judge(
-    transaction: Transaction,
-    message: Found | None,
-    arrival: Arrival,
-    seen: set[bytes],
-    remarks: list[str],
+    transaction: Transaction, before: _Before, arrival: Arrival, remarks: list[str]
 ) -> Recorded:
     """Apply the replay rules; what passes them is written."""
-    if arrival.digest in seen:
+    message = before.message
+    if arrival.digest in before.digests:
         return _repeat(message)
-    if seen:
+    if before.digests:
         if arrival.trust != "full":
             raise Replayed(message.id if message else None)
         if _says_nothing_new(transaction, message, arrival):
             return _repeat(message)
         remarks.append("nonce_reused")
-    return _write(transaction, message, arrival, remarks)
+    return _write(transaction, before, arrival, remarks)
 
 
 def _repeat(message: Found | None) -> Recorded:
@@ -216,42 +222,45 @@ def _says_nothing_new(transaction: Transaction, message: Found | None, arrival: 
 
 
 def _write(
-    transaction: Transaction, message: Found | None, arrival: Arrival, remarks: list[str]
+    transaction: Transaction, before: _Before, arrival: Arrival, remarks: list[str]
 ) -> Recorded:
-    report = arrival.report
-    fact = report.fact("callback", arrival.trust)
+    message, _, known = before
+    uuid = arrival.report.message_uuid
+    fact = arrival.report.fact("callback", arrival.trust)
+    may_wait = message is not None and message.is_ours and message.status in _OF_ENTRIES
     aside = None
-    if message is not None and report.message_uuid is not None:
-        remark = entries.bind(
-            transaction,
-            message,
-            report.message_uuid,
-            arrival.received_us,
-            spare_id=arrival.message_id,
-        )
-        if remark:
-            remarks.append(remark)
-        if remark == binding.DUPLICATE_AT_PLIVO:
-            aside = remark
+    if message is not None and uuid not in {None, message.message_uuid}:
+        aside = _bind(transaction, message, arrival, remarks)
+        known = None  # another message's events may be among them now
     evidence = _evidence(arrival, aside)
-    if message is None and report.message_uuid is not None:  # early, or sent elsewhere
+    if message is None and uuid is not None:  # early, or sent elsewhere
         message, cursor = folding.make(
-            transaction, arrival.message_id, report.recipient, fact, evidence
+            transaction, arrival.message_id, arrival.report.recipient, fact, evidence
         )
     else:
-        cursor = folding.add_event(transaction, message, fact, evidence)
-    if arrival.doubtful and message is not None and message.whole and message.whole.doubted:
-        asks.note(transaction, message.row, DOUBTED)
+        cursor = folding.add_event(transaction, message, fact, evidence, known=known)
     if message is None:
         remarks.append("message_unnamed")
-    elif message.is_ours and entries.found_at_plivo(transaction, message.row):
+        return Recorded(None, None, cursor, tuple(remarks))
+    if arrival.doubtful and message.whole is not None and message.whole.doubted:
+        asks.note(transaction, message.row, DOUBTED)
+    if may_wait and entries.found_at_plivo(transaction, message.row):
         remarks.append("send_found")
-    return Recorded(
-        message_id=message.id if message else None,
-        message_status=message.status if message else None,
-        cursor=cursor,
-        remarks=tuple(remarks),
+    return Recorded(message.id, message.status, cursor, tuple(remarks))
+
+
+def _bind(
+    transaction: Transaction, message: Found, arrival: Arrival, remarks: list[str]
+) -> str | None:
+    """Say that *message* is what *arrival* names; why its event is kept aside comes back."""
+    uuid = arrival.report.message_uuid
+    assert uuid is not None
+    remark = entries.bind(
+        transaction, message, uuid, arrival.received_us, spare_id=arrival.message_id
     )
+    if remark:
+        remarks.append(remark)
+    return remark if remark == binding.DUPLICATE_AT_PLIVO else None
 
 
 def _evidence(arrival: Arrival, aside: str | None) -> Evidence:

@@ -177,8 +177,8 @@ CREATE TABLE tallies (
     n    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Messages counted by what people ask for, kept as rows change: by the triggers below and by nothing
--- else, so in the same transaction and exact. '' stands for none; took is -1 where it is not known.
+-- Messages counted by what people ask for, kept as rows change (store/figures.py): in the same
+-- transaction, so exact. '' stands for none; took is -1 where it is not known.
 CREATE TABLE figures (
     day     INTEGER NOT NULL,                              -- of created_at, since the Unix epoch, UTC
     status  TEXT    NOT NULL,
@@ -191,46 +191,6 @@ CREATE TABLE figures (
     n       INTEGER NOT NULL,
     PRIMARY KEY (day, status, country, tag, mcc, mnc, error, took)
 ) STRICT, WITHOUT ROWID;
-
-CREATE TRIGGER figures_of_new AFTER INSERT ON messages BEGIN
-    INSERT INTO figures VALUES (
-        NEW.created_at / 86400000000, NEW.current_status, ifnull(NEW.country, ''),
-        ifnull(NEW.tag, ''), ifnull(NEW.mcc, ''), ifnull(NEW.mnc, ''),
-        ifnull(NEW.error_code, ''), ifnull(NEW.took, -1), 1
-    ) ON CONFLICT DO UPDATE SET n = n + 1;
-END;
-
-CREATE TRIGGER figures_of_deleted AFTER DELETE ON messages BEGIN
-    UPDATE figures SET n = n - 1 WHERE day = OLD.created_at / 86400000000 AND status = OLD.current_status
-        AND country = ifnull(OLD.country, '') AND tag = ifnull(OLD.tag, '') AND mcc = ifnull(OLD.mcc, '')
-        AND mnc = ifnull(OLD.mnc, '') AND error = ifnull(OLD.error_code, '')
-        AND took = ifnull(OLD.took, -1);
-    DELETE FROM figures WHERE n = 0 AND day = OLD.created_at / 86400000000 AND status = OLD.current_status
-        AND country = ifnull(OLD.country, '') AND tag = ifnull(OLD.tag, '') AND mcc = ifnull(OLD.mcc, '')
-        AND mnc = ifnull(OLD.mnc, '') AND error = ifnull(OLD.error_code, '')
-        AND took = ifnull(OLD.took, -1);
-END;
-
-CREATE TRIGGER figures_of_changed
-AFTER UPDATE OF current_status, country, tag, mcc, mnc, error_code, delivery_ms ON messages
-WHEN OLD.current_status <> NEW.current_status OR OLD.country IS NOT NEW.country
-    OR OLD.tag IS NOT NEW.tag OR OLD.mcc IS NOT NEW.mcc OR OLD.mnc IS NOT NEW.mnc
-    OR OLD.error_code IS NOT NEW.error_code OR OLD.delivery_ms IS NOT NEW.delivery_ms
-BEGIN
-    UPDATE figures SET n = n - 1 WHERE day = OLD.created_at / 86400000000 AND status = OLD.current_status
-        AND country = ifnull(OLD.country, '') AND tag = ifnull(OLD.tag, '') AND mcc = ifnull(OLD.mcc, '')
-        AND mnc = ifnull(OLD.mnc, '') AND error = ifnull(OLD.error_code, '')
-        AND took = ifnull(OLD.took, -1);
-    DELETE FROM figures WHERE n = 0 AND day = OLD.created_at / 86400000000 AND status = OLD.current_status
-        AND country = ifnull(OLD.country, '') AND tag = ifnull(OLD.tag, '') AND mcc = ifnull(OLD.mcc, '')
-        AND mnc = ifnull(OLD.mnc, '') AND error = ifnull(OLD.error_code, '')
-        AND took = ifnull(OLD.took, -1);
-    INSERT INTO figures VALUES (
-        NEW.created_at / 86400000000, NEW.current_status, ifnull(NEW.country, ''),
-        ifnull(NEW.tag, ''), ifnull(NEW.mcc, ''), ifnull(NEW.mnc, ''),
-        ifnull(NEW.error_code, ''), ifnull(NEW.took, -1), 1
-    ) ON CONFLICT DO UPDATE SET n = n + 1;
-END;
 
 CREATE TABLE sends_by_day (
     day INTEGER NOT NULL PRIMARY KEY,                      -- days since the Unix epoch, UTC

@@ -8,19 +8,21 @@ All of a submission is recorded or nothing is. Afterwards its entries are in the
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain import phone, statuses
 from plivostatusd.domain.errors import KeyReused, LimitReached
-from plivostatusd.store import entries, folding
+from plivostatusd.store import counting, entries, folding
 from plivostatusd.store.entries import DAY_US
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from plivostatusd.domain.message import Draft
+    from plivostatusd.store.counting import Key
     from plivostatusd.store.reader import Record
     from plivostatusd.store.transaction import Transaction
 
@@ -158,6 +160,7 @@ def record_intent(
 ) -> None:
     """Record one intent of *submission*; *resend_of* is the id of the message that it repeats."""
     draft, now_us = intent.draft, submission.now_us
+    country = phone.calling_code(draft.to)
     row = transaction.insert(
         "INSERT INTO messages (id, ref, sender_number, recipient_number, message_body, tag,"
         " options, sent_by, resend_of, current_status, created_at, updated_at, room, country)"
@@ -174,7 +177,7 @@ def record_intent(
             resend_of,
             now_us,
             folding.ROOM_BYTES,
-            phone.calling_code(draft.to),
+            country,
         ),
     )
     transaction.execute(
@@ -186,7 +189,7 @@ def record_intent(
         "INSERT INTO outbox (message, state, accepted_at, due_at) VALUES (?1, 'pending', ?2, ?2)",
         (row, submission.steady_us),
     )
-    transaction.move(None, statuses.PENDING)
+    transaction.count(None, _figure(submission, draft, country))
     transaction.move(None, entries.tally_of("pending"))
 
 
@@ -205,16 +208,25 @@ def _record_alike(
     """Record intents that differ from *draft* by their recipients alone."""
     count, now_us = len(intents), submission.now_us
     (last,) = transaction.execute(_LAST_ROW).fetchone()
+    countries = [phone.calling_code(each.draft.to) for each in intents]
     named = [
-        (each.id, each.ref, each.draft.to, phone.calling_code(each.draft.to)) for each in intents
+        (each.id, each.ref, each.draft.to, country)
+        for each, country in zip(intents, countries, strict=True)
     ]
     alike = (draft.sender, draft.text, draft.tag, _spell_options(draft), submission.sent_by)
     room = folding.ROOM_BYTES
     transaction.execute(_INSERT_MESSAGES, (json.dumps(named), last, *alike, now_us, room))
     transaction.execute(_INSERT_EVENTS, (last, count, now_us))
     transaction.execute(_INSERT_ENTRIES, (last, count, submission.steady_us))
-    transaction.move(None, statuses.PENDING, count)
+    for country, of_country in Counter(countries).items():
+        transaction.count(None, _figure(submission, draft, country), of_country)
     transaction.move(None, entries.tally_of("pending"), count)
+
+
+def _figure(submission: Submission, draft: Draft, country: str | None) -> Key:
+    """Say where a message is counted that nothing is known of yet."""
+    unheard = (None,) * 4
+    return counting.key((submission.now_us, statuses.PENDING, country, draft.tag, *unheard))
 
 
 def _spell_options(draft: Draft) -> str | None:
@@ -272,8 +284,7 @@ def withdraw(transaction: Transaction, submission: Submission) -> bool:
     for row in rows:
         entries.forget(transaction, row)
         transaction.execute("DELETE FROM events WHERE message = ?", (row,))
-        transaction.execute("DELETE FROM messages WHERE row = ?", (row,))
-        transaction.move(statuses.PENDING, None)
+        folding.delete(transaction, row)
     transaction.execute(
         "UPDATE sends_by_day SET n = n - ? WHERE day = ?",
         (len(rows), submission.now_us // DAY_US),

@@ -5,27 +5,39 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
+from plivostatusd.store import counting
+
 if TYPE_CHECKING:
     import sqlite3
 
+    from plivostatusd.store.counting import Key
     from plivostatusd.store.ledger import Ledger, Places
 
 Row = tuple[Any, ...]
 
 
+Counts = tuple[Counter[str], Counter["Key"]]
+
+
 class Transaction:
     """
-    One open transaction: its statements, and the tallies that change with it.
+    One open transaction: its statements, and the counts that change with it.
 
-    A job raises a `Refusal` only before its first write: its neighbours' transaction goes on.
+    A job raises a `Refusal` only before its first write: its neighbours' transaction goes on. What
+    is counted is written once for all jobs, before COMMIT: they share most of their rows.
     """
 
-    __slots__ = ("_moves", "connection", "execute", "has_filed", "ledger", "places")
+    __slots__ = (
+        *("_cursor", "_figures", "_tallies", "connection", "execute"),
+        *("has_filed", "ledger", "places"),
+    )
 
     def __init__(self, connection: sqlite3.Connection, ledger: Ledger | None = None) -> None:
         self.connection = connection
         self.execute = connection.execute
-        self._moves: Counter[str] = Counter()
+        self._cursor = connection.cursor()  # for what is fetched at once: one each costs more
+        self._tallies: Counter[str] = Counter()
+        self._figures: Counter[Key] = Counter()
         self.ledger = ledger
         self.places: Places | None = None  # of the ledger, once asked for (store/nonces.py)
         self.has_filed = False
@@ -34,43 +46,63 @@ class Transaction:
 
     def one(self, sql: str, arguments: tuple[object, ...] = ()) -> Row | None:
         """Give the first row of a query, or None."""
-        row: Row | None = self.execute(sql, arguments).fetchone()
+        row: Row | None = self._cursor.execute(sql, arguments).fetchone()
         return row
+
+    def all(self, sql: str, arguments: tuple[object, ...] = ()) -> list[Row]:
+        """Give all rows of a query."""
+        return self._cursor.execute(sql, arguments).fetchall()
+
+    def run(self, sql: str, arguments: tuple[object, ...]) -> None:
+        """Run a statement that gives nothing back."""
+        self._cursor.execute(sql, arguments)
 
     def insert(self, sql: str, arguments: tuple[object, ...]) -> int:
         """Insert one row and give its number."""
-        return cast("int", self.execute(sql, arguments).lastrowid)
+        return cast("int", self._cursor.execute(sql, arguments).lastrowid)
 
     def move(self, before: str | None, after: str | None, count: int = 1) -> None:
         """Count one thing, or *count*, fewer as *before* and as many more as *after*."""
         if before == after:
             return
         if before is not None:
-            self._moves[before] -= count
+            self._tallies[before] -= count
         if after is not None:
-            self._moves[after] += count
+            self._tallies[after] += count
+
+    def count(self, before: Key | None, after: Key | None, count: int = 1) -> None:
+        """Count *count* messages fewer as *before* and more as *after*, by their status, too."""
+        if before == after:
+            return
+        if before is not None:
+            self._figures[before] -= count
+        if after is not None:
+            self._figures[after] += count
+        self.move(before and before[1], after and after[1], count)
 
     def tally(self, name: str) -> int:
         """Count what stands as *name*, this transaction's own moves included."""
         row = self.one("SELECT n FROM tallies WHERE name = ?", (name,))
-        return (row[0] if row else 0) + self._moves[name]
+        return (row[0] if row else 0) + self._tallies[name]
 
-    def write_tallies(self) -> None:
-        """Make the moves last; the writer calls it once, before COMMIT."""
-        for name, difference in self._moves.items():
+    def write_counts(self) -> None:
+        """Make what was counted last; the writer calls it once, before COMMIT."""
+        for name, difference in self._tallies.items():
             if difference:
                 self.execute(
                     "INSERT INTO tallies VALUES (?1, ?2)"
                     " ON CONFLICT (name) DO UPDATE SET n = n + ?2",
                     (name, difference),
                 )
-        self._moves.clear()
+        self._tallies.clear()
+        counting.write(self.connection, self._figures)
+        self._figures.clear()
 
-    def snapshot(self) -> Counter[str]:
-        """Remember the moves so far, for a job that may have to be undone alone."""
-        return self._moves.copy()
+    def snapshot(self) -> Counts:
+        """Remember what was counted so far, for a job that may have to be undone alone."""
+        return self._tallies.copy(), self._figures.copy()
 
-    def put_back(self, moves: Counter[str]) -> None:
-        """Forget the moves made since *moves* was taken, and where the ledger's entries were."""
-        self._moves = moves
+    def put_back(self, counts: Counts) -> None:
+        """Forget what was counted since *counts* was taken, and where the ledger's entries were."""
+        self._tallies, self._figures = counts
         self.places = None

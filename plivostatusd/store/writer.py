@@ -398,7 +398,7 @@ class Writer:
             if self._unsure:
                 _write_a_page(connection)
             outcomes = [run(transaction, waiting.job) for waiting in batch]
-            transaction.write_tallies()
+            transaction.write_counts()
             self._committing = True
             self.worker.waits_for("the store's disk")
             connection.execute("COMMIT")
@@ -478,7 +478,7 @@ def _run_job(transaction: Transaction, job: Job) -> _Outcome:
 
 def _run_alone(transaction: Transaction, job: Job) -> _Outcome:
     """Run a job in a savepoint of its own: one of its batch is bad, and only that one may fail."""
-    moves = transaction.snapshot()
+    counts = transaction.snapshot()
     transaction.execute("SAVEPOINT job")
     try:
         outcome = _run_job(transaction, job)
@@ -488,6 +488,6 @@ def _run_alone(transaction: Transaction, job: Job) -> _Outcome:
         outcome = _Outcome(error=error)
     if outcome.error is not None:
         transaction.execute("ROLLBACK TO job")
-        transaction.put_back(moves)
+        transaction.put_back(counts)
     transaction.execute("RELEASE job")
     return outcome

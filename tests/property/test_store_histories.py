@@ -129,7 +129,7 @@ class Histories(RuleBasedStateMachine):
                 outcomes.append(job(transaction))
             except REFUSALS as refusal:
                 outcomes.append(refusal)
-        transaction.write_tallies()
+        transaction.write_counts()
         self.connection.execute("COMMIT")
         return outcomes
 

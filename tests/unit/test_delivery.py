@@ -40,6 +40,7 @@ def step_of(steps: sqlite3.Connection, took_ms: int) -> int:
 def test_a_step_holds_what_is_counted_by_it(steps: sqlite3.Connection, took_ms: int) -> None:
     """The store's steps are those whose width is known here, and none is wider than an eighth."""
     step = step_of(steps, took_ms)
+    assert step == delivery.step_of(took_ms)
     assert step <= took_ms < step + delivery.step_ms(step)
     assert delivery.step_ms(step) <= max(delivery.FINE_MS, step / 8)
 
@@ -52,6 +53,7 @@ def test_what_is_not_known_has_no_step(steps: sqlite3.Connection) -> None:
 def test_the_last_step_has_no_end(steps: sqlite3.Connection) -> None:
     """What takes longer than three days is counted by one step."""
     assert (1 << 28, 0) == (step_of(steps, 10**12), delivery.step_ms(1 << 28))
+    assert 1 << 28 == delivery.step_of(10**12)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.95])
@@ -59,6 +61,7 @@ def test_percentile(steps: sqlite3.Connection, share: float) -> None:
     """A percentile from steps is within a sixteenth of the exact one."""
     draw = random.Random(7)
     took = sorted(int(draw.lognormvariate(8, 1)) for _ in range(5_000))
+    assert all(step_of(steps, each) == delivery.step_of(each) for each in took)
     counts = Counter(step_of(steps, each) for each in took)
     found = delivery.percentile_s(counts, share)
     exact = took[int(share * len(took))] / 1_000

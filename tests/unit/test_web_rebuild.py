@@ -13,7 +13,7 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from plivostatusd.domain.errors import StoreDamaged
-from plivostatusd.store import asks, rebuilding
+from plivostatusd.store import asks, figures, rebuilding
 from tests.unit.listeners import Listeners, callback, running
 from tests.unit.store_place import uuid
 
@@ -39,9 +39,10 @@ async def report(house: Listeners, number: int, status: str) -> None:
 
 
 async def spoil(house: Listeners, number: int) -> None:
-    """Change a row as a bad hand with a database shell might."""
+    """Change a row as a bad hand with a database shell might, and let `stats` believe it."""
     sql = "UPDATE messages SET current_status = 'failed', error_code = '30' WHERE message_uuid = ?"
     await house.writer.submit(lambda tx: tx.execute(sql, (uuid(number),)).rowcount)
+    await house.writer.submit(figures.recount)
 
 
 async def test_no_difference(house: Listeners, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +133,21 @@ async def test_figures(house: Listeners) -> None:
         assert 1 == done["different"]
     (done,) = await rebuild(house)
     assert [(1,)] == house.rows("SELECT n FROM figures")
+
+
+@pytest.mark.expect_log("message_rebuilt")
+@pytest.mark.expect_log("figures_recounted days=1")
+async def test_a_row_changed_by_hand(house: Listeners) -> None:
+    """A row written past the program is seen in its day's figures, too; `write` puts both right."""
+    for number in (1, 2):
+        await report(house, number, "sent")
+    await spoil(house, 1)
+    await house.writer.submit(lambda tx: tx.execute("UPDATE messages SET mcc = '262'").rowcount)
+    *found, _ = await rebuild(house, write=True)
+    assert {"current_status", "error_code", "mcc", "figures"} == {each["column"] for each in found}
+    (done,) = await rebuild(house)
+    assert 0 == done["different"]
+    await house.writer.submit(lambda tx: tx.move("failed", "sent"))
 
 
 async def test_what_is_not_there(house: Listeners) -> None:

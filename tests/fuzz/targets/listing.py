@@ -83,7 +83,7 @@ def _fill(path: Path) -> None:
             status = STATUSES[number // 4]
             given = arrival(message_uuid=uuid(number), status=status, received_us=now_us)
             receipts.record(transaction, given)
-        transaction.write_tallies()
+        transaction.write_counts()
         connection.execute("UPDATE facts SET value = ? WHERE name = 'generation'", (GENERATION,))
         connection.execute("DELETE FROM events WHERE row < ?", (GONE_BEFORE,))
         connection.execute("COMMIT")

@@ -55,7 +55,7 @@ def opened(folder: Path) -> Iterator[Callable[[bytes], None]]:
         draft = Draft(to="+14155552323", sender="+14155551212", text="hello", tag=None, options={})
         intent = Intent(id=MESSAGE_ID, ref=REF, draft=draft)
         submissions.accept(transaction, replace(submission(), intents=[intent]))
-        transaction.write_tallies()
+        transaction.write_counts()
         connection.execute("COMMIT")
         yield partial(_check, connection)
 
@@ -91,5 +91,5 @@ def _record(transaction: Transaction, arrival: Arrival) -> None:
 
 def _drain(transaction: Transaction, arrival: Arrival) -> Recorded:
     recorded = receipts.record_spooled(transaction, arrival)
-    transaction.write_tallies()
+    transaction.write_counts()
     return recorded
