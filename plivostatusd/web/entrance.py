@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 log = get_logger()
 
 BURST: Final = 32
-"""Connections accepted in one turn of the loop, some 3 ms of work: others have their turn, too."""
+"""
+Connections accepted in one turn of the loop, some 3 ms of work: others have their turn, too. As
+long as more wait, twice as many each turn: under overload turns are long, and few, and whoever is
+not let in cannot even be told to come again.
+"""
 SPARE: Final = 16
 """Descriptors given back when there are none left: calls to Plivo, SQLite and the spool need some,
 and accepting would take every single one."""
@@ -73,6 +77,7 @@ class Entrance:
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
         self._is_stopped = False
+        self._burst = BURST
         self._has_given_back = False
         self._pause: asyncio.TimerHandle | None = None
         self._calm: asyncio.TimerHandle | None = None
@@ -109,13 +114,15 @@ class Entrance:
 
     def _accept(self, listening: socket.socket) -> None:
         # A part of the places at most: one that comes must not be the longest awaited in that turn.
-        for _ in range(min(BURST, max(1, self._connections.most // 8))):
+        most = min(self._burst, max(1, self._connections.most // 8))
+        for _ in range(most):
             if self._connections.is_full:
                 self._wait_for_room()
                 return
             try:
                 sock, address = listening.accept()
             except BlockingIOError:
+                self._burst = BURST
                 return
             except OSError as error:
                 if error.errno not in _OF_THE_CLIENT:
@@ -124,6 +131,7 @@ class Entrance:
             else:
                 self._has_given_back = False
                 self._server.take(sock, address)
+        self._burst = 2 * most
 
     def _wait_for_room(self) -> None:
         """Every connection is in work, or to be read: those that come wait in the kernel."""

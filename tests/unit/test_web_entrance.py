@@ -19,7 +19,7 @@ from plivostatusd.config.address import Address
 from plivostatusd.host.sockets import listen
 from plivostatusd.web.connection import Connection
 from plivostatusd.web.connections import Bounds
-from plivostatusd.web.entrance import LEAST, SPARE, Entrance
+from plivostatusd.web.entrance import BURST, LEAST, SPARE, Entrance
 from plivostatusd.web.exchange import Exchange, ExchangeServer
 from plivostatusd.web.metrics import Metrics
 from plivostatusd.web.transport.connection import Connection as OurConnection
@@ -105,6 +105,10 @@ class House:
                 await self.has_waiting(before + len(wires))
             yield wires
 
+    async def has_open(self, count: int) -> None:
+        """Wait until so many are connected."""
+        await until(lambda: self.open == count)
+
     async def has_waiting(self, count: int) -> None:
         """Wait until so many requests are in work."""
         await until(lambda: len(self.door.waiting) == count)
@@ -168,6 +172,26 @@ async def test_no_room(logbook: Logbook) -> None:
         for wire in wires[1:]:
             here.door.answer_one()
             assert 200 == (await wire.answer()).status
+
+
+async def test_who_still_waits_is_let_in_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a burst left waiting is met by one twice as large, until nobody waits any more."""
+    async with house() as here:
+        server, bursts = here.entrance._server, list[int]()
+        take = server.take
+
+        def note(sock: socket.socket, address: Any) -> None:
+            bursts.append(here.entrance._burst)
+            take(sock, address)
+
+        monkeypatch.setattr(server, "take", note)
+        with ExitStack() as stack:
+            for count in (BURST + 8, 1):  # within one turn of the loop each
+                for _ in range(count):
+                    place = ("127.0.0.1", here.port)
+                    stack.enter_context(socket.create_connection(place))
+                await here.has_open(len(bursts) + count)
+        assert [BURST] * BURST + [2 * BURST] * 8 + [BURST] == bursts
 
 
 @pytest.mark.allow_log("accepting_paused")
