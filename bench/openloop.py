@@ -3,8 +3,9 @@ Load at a rate that does not wait for answers, as Plivo's does not.
 
 Each request has a moment at which it is due, and its time runs from then, whether or not it could
 be sent: a server that stands still is charged for all who wait meanwhile ("coordinated omission").
-Connections are kept; where none is free a new one is opened, up to a bound, past which a request is
-not sent and counts as such. One thread that never sleeps: it wants a core of its own.
+Some connections are kept; where none is free a new one is opened, up to a bound, past which a
+request is not sent and counts as such. Who waits too long hangs up. One thread that never sleeps:
+it wants a core of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import select
 import socket
 import time
 from array import array
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -27,7 +29,9 @@ GIVES_UP_S = 8.0
 Moments = Sequence[float]
 """When requests are due, in seconds from the beginning, ascending."""
 
-WARM = 64
+KEPT = 64
+"""Idle connections at most: one more is closed after its answer, as Nginx does."""
+
 _READ_BYTES = 65_536
 _NONE, _UNSENT, _BROKEN = 0, 1, 2
 """Instead of a status: no answer (yet), no free connection, one that broke."""
@@ -135,9 +139,10 @@ class _Generator:
         self._asked: dict[int, int] = {}  # by descriptor: the request that is on the way there
         self._read: dict[int, bytes] = {}  # the beginning of an answer whose end is not there yet
         self._free: list[int] = []
+        self._waiting: deque[tuple[int, int]] = deque()  # request and descriptor, as they were sent
         self._poll = select.epoll()
         self._began_s = 0.0
-        for _ in range(min(WARM, count)):
+        for _ in range(min(KEPT, count)):
             self._free.append(self._connect(waits=True))
 
     @property
@@ -161,6 +166,7 @@ class _Generator:
                 number += 1
             for descriptor, events in poll(0, 256):
                 self._on_event(descriptor, events)
+            self._hang_up(now_s)
             if now_s > ends_s:
                 break
 
@@ -181,11 +187,27 @@ class _Generator:
         if self._free:
             descriptor = self._free.pop()
             self._asked[descriptor] = number
+            self._waiting.append((number, descriptor))
             self._write(descriptor, number)
         elif len(self._sockets) < self._most:
-            self._asked[self._connect()] = number  # written once it is connected
+            descriptor = self._connect()
+            self._asked[descriptor] = number  # written once it is connected
+            self._waiting.append((number, descriptor))
         else:
             self._status[number] = _UNSENT
+
+    def _hang_up(self, now_s: float) -> None:
+        """End the connections of those who have waited too long."""
+        waiting = self._waiting
+        while waiting:
+            number, descriptor = waiting[0]
+            is_asked = self._asked.get(descriptor) == number
+            if is_asked and now_s - self._due_s[number] <= GIVES_UP_S:
+                return
+            waiting.popleft()
+            if is_asked:
+                del self._asked[descriptor]
+                self._forget(descriptor)
 
     def _write(self, descriptor: int, number: int) -> None:
         request = self._requests[number]
@@ -222,7 +244,7 @@ class _Generator:
         took_s = time.perf_counter() - self._began_s - self._due_s[number]
         self._took_s[number] = took_s
         self._status[number] = int(data[9:12]) if took_s <= GIVES_UP_S else _NONE
-        if b"onnection: close" in data:
+        if len(self._free) >= KEPT or b"onnection: close" in data:
             self._forget(descriptor)
         else:
             self._free.append(descriptor)

@@ -19,6 +19,9 @@ from .rounds import CONNECTIONS, Rates
 from .sends import Sends
 from .servers import KINDS, OURS
 
+QUIET = 0.7
+"""A load average above this, before the start, is somebody else's."""
+
 BY_HAND = "## By hand\n"
 PATHS = {
     BARE: "`/plivo/status`, every callback a new message's",
@@ -40,6 +43,11 @@ def _parts(results: Results) -> Iterable[str]:
         "Made by `make bench`; [README.md](README.md) says how, and what each server is. A ratio is"
         " the median of the rounds' own ratios, with the least and the most behind it."
     )
+    if float(results.machine["load"]) > QUIET:
+        yield (
+            f"**The machine was busy** (load average {results.machine['load']} before the start):"
+            " rates and times are worse than they are, and even ratios are rough."
+        )
     yield "\n".join(f"- {name}: {what}" for name, what in results.machine.items())
     yield "## Against the targets"
     yield _table(("", "target", "found", ""), targets.rows(results))
@@ -90,7 +98,7 @@ def of_rates(rates: Rates) -> str:
             )
         )
     answered = sum(each.answered for each in rates.rounds[OURS])
-    title = f"{PATHS[rates.path]}; {CONNECTIONS} connections, {len(rates.rounds[OURS])} rounds."
+    title = f"{PATHS[rates.path]}; {CONNECTIONS} connections, rounds: {len(rates.rounds[OURS])}."
     return (
         f"{title}\n\n{_table(head, rows)}\n\n"
         f"Each answered {answered:,} callbacks, all with 200. Each that stores or logs had all of"

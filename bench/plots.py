@@ -62,8 +62,10 @@ def _bars(axis: Axes, values: Mapping[str, list[float]]) -> None:
     ]
     colours = [_OURS if name == OURS else _OTHERS for name in names]
     axis.barh(names, middles, xerr=errors, color=colours, ecolor="#444444", capsize=2)
-    for place, middle in enumerate(middles):
-        axis.annotate(f" {middle:,.0f}", (0, place), color="white", va="center", fontsize=8)
+    for place, name in enumerate(names):
+        axis.annotate(
+            f"  {middles[place]:,.0f}", (max(values[name]), place), va="center", fontsize=8
+        )
     _plain(axis)
 
 
