@@ -107,8 +107,9 @@ def _options() -> argparse.Namespace:
 
 def measure(size: Size, cores: Cores) -> None:
     """Do everything to one store."""
-    size.found["bytes a message"] = (size.store.stat().st_size / size.messages, 0.0)
     with closing(database.connect_writer(size.store)) as connection:
+        (there,) = connection.execute("SELECT max(row) FROM messages").fetchone()
+        size.found["bytes a message"] = (size.store.stat().st_size / there, 0.0)
         callbacks(size, connection)
         steps(size, connection)
     asyncio.run(questions(size))
@@ -254,8 +255,10 @@ def processes(size: Size, cores: Cores) -> None:
             starts.append(running.ready_after_s * 1e6)
             command = [sys.executable, "-m", "plivostatusd.ctl", "-c", str(running.config)]
             for message_id, *_ in size.ids(5):
-                show = partial(subprocess.run, [*command, "show", message_id])
-                shows.append(_timed(partial(show, check=True, capture_output=True)))
+                asked = partial(
+                    subprocess.run, [*command, "show", message_id], check=True, capture_output=True
+                )
+                shows.append(_timed(asked))
                 scrapes.append(_timed(partial(running.ask, "/metrics")))
     size.found["start to ready"] = (median(starts), 0.0)
     size.found["scrape of /metrics"] = (_median(scrapes)[0], 0.0)
