@@ -44,6 +44,15 @@ class Transaction:
         if ledger is not None:
             ledger.catch_up(connection)
 
+    def close(self) -> None:
+        """
+        Let go of the last statement.
+
+        One that failed is kept by its cursor, which a traceback may keep; and with a statement left
+        SQLite does not let go of the files when the connection is closed.
+        """
+        self._cursor.close()
+
     def one(self, sql: str, arguments: tuple[object, ...] = ()) -> Row | None:
         """Give the first row of a query, or None."""
         row: Row | None = self._cursor.execute(sql, arguments).fetchone()

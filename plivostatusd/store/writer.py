@@ -19,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -393,15 +394,17 @@ class Writer:
         connection.execute("BEGIN IMMEDIATE")
         self.worker.is_back_by(time.monotonic() + JOBS_S_MAX, "the jobs of a batch")
         try:
-            transaction = Transaction(connection, self._ledger)
-            undecided = [each for each in self._unsure if not self._take_back(each, transaction)]
-            if self._unsure:
-                _write_a_page(connection)
-            outcomes = [run(transaction, waiting.job) for waiting in batch]
-            transaction.write_counts()
-            self._committing = True
-            self.worker.waits_for("the store's disk")
-            connection.execute("COMMIT")
+            with closing(Transaction(connection, self._ledger)) as transaction:
+                undecided = [
+                    each for each in self._unsure if not self._take_back(each, transaction)
+                ]
+                if self._unsure:
+                    _write_a_page(connection)
+                outcomes = [run(transaction, waiting.job) for waiting in batch]
+                transaction.write_counts()
+                self._committing = True
+                self.worker.waits_for("the store's disk")
+                connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
