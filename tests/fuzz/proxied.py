@@ -96,8 +96,13 @@ class House:
             return f"Nginx knows otherwise: ours {ours - theirs}, Nginx's {theirs - ours}"
         if set(upstream) - {"200", "400", "502"}:
             return f"Nginx waited for us, or we for Nginx: {set(upstream)}"
-        # What follows an answer to HEAD is the next, which has no head of its own in HTTP/0.9.
-        whole = {line["id"] for line in lines if line["method"] != "HEAD"}
+        # What follows an answer without a body, to HEAD or to what we refuse, is the next, which
+        # has no head of its own in HTTP/0.9.
+        whole = {
+            line["id"]
+            for line in lines
+            if line["method"] != "HEAD" and line["upstream"].endswith("200")
+        }
         swapped = [each for each in answers if each[0] in whole and each[1] not in {"", each[0]}]
         return f"answers in another's place: {swapped}" if swapped else None
 
