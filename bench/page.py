@@ -163,7 +163,7 @@ def of_overload(found: Mapping[str, Overload]) -> str:
 
 def of_sends(found: Sends) -> str:
     """Show the bursts of sends."""
-    head = ("", "accepted/s", "callbacks' p99 meanwhile")
+    head = ("", "accepted/s, alone", "callbacks' p99 beside them")
     singles, lists = f"{sends.COUNT:,} single", f"{sends.COUNT:,} in lists of {sends.LIST:,}"
     rows = [
         ("no sends", "", _ms(found.alone_p99_ms)),
@@ -171,7 +171,8 @@ def of_sends(found: Sends) -> str:
         (lists, f"{found.lists_per_second:,.0f}", _ms(found.lists_p99_ms)),
     ]
     return (
-        f"{sends.CALLERS} callers, beside {found.callbacks_per_second:,.0f} callbacks a second.\n\n"
+        f"{sends.CALLERS} callers, or {sends.LISTERS} with lists; first alone, then beside"
+        f" {found.callbacks_per_second:,.0f} callbacks a second.\n\n"
         f"{_table(head, rows)}\n\nAll that was accepted was found in the store. Plivo was to be"
         f" called {sends.PACE} times a second, and was called {found.calls_per_second:.1f} times,"
         f" which took {found.paced_cpu:.0%} of a core."

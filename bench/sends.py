@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,7 +27,9 @@ from .servers import OURS
 COUNT = 10_000
 LIST = 1_000
 CALLERS = 16
-"""Connections that singles come over at once; lists come over two."""
+"""Connections that singles come over at once."""
+LISTERS = 2
+"""Connections that lists come over."""
 
 PACE = 60
 """API calls a second: Plivo allows 300 in five seconds."""
@@ -35,7 +37,9 @@ PACE = 60
 SHARE = 0.25
 """Of the top rate, at which callbacks come meanwhile."""
 
-_ALONE_S, _SINGLES_S, _LISTS_S, _PACED_S = 4.0, 8.0, 4.0, 5.0
+_ALONE_S, _SINGLES_S, _LISTS_S, _PACED_S = 4.0, 12.0, 6.0, 5.0
+_LEAD_S = 1.0
+"""How long callbacks come alone before sends do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +64,11 @@ def measure(folder: Path, cores: Cores, top: float) -> Sends:
         daemon(folder, cores.server, api_url=api_url, per_second=PACE) as running,
     ):
         bench = _Bench(running, top * SHARE)
+        single_rate = bench.sends(_singles("singles"), CALLERS)
+        list_rate = bench.sends(_lists("lists"), LISTERS)
         alone = bench.callbacks(_ALONE_S)
-        singles = prepared.of_sends(COUNT, "singles")
-        single_rate, beside_singles = bench.burst(singles, COUNT, _SINGLES_S, CALLERS)
-        lists = prepared.of_sends(COUNT // LIST, "lists", to_each=LIST)
-        list_rate, beside_lists = bench.burst(lists, COUNT, _LISTS_S, 2)
+        beside_singles = bench.burst(_singles("singles beside"), _SINGLES_S, CALLERS)
+        beside_lists = bench.burst(_lists("lists beside"), _LISTS_S, LISTERS)
         calls, cpu = _paced(running)
         judge(OURS, by_daemon(running.store), bench.told, exactly=False, merges=True)
         _count(running)
@@ -78,6 +82,14 @@ def measure(folder: Path, cores: Cores, top: float) -> Sends:
         calls_per_second=calls,
         paced_cpu=cpu,
     )
+
+
+def _singles(tag: str) -> Iterable[bytes]:
+    return prepared.of_sends(COUNT, tag)
+
+
+def _lists(tag: str) -> Iterable[bytes]:
+    return prepared.of_sends(COUNT // LIST, tag, to_each=LIST)
 
 
 def _paced(running: Daemon) -> tuple[float, float]:
@@ -97,7 +109,7 @@ def _count(running: Daemon) -> None:
     """Look whether all that was accepted is there."""
     query = "SELECT count(*) FROM messages WHERE tag = ?"
     with closing(sqlite3.connect(f"file:{running.store}?mode=ro", uri=True)) as store:
-        for tag in ("singles", "lists"):
+        for tag in ("singles", "lists", "singles beside", "lists beside"):
             (kept,) = store.execute(query, (tag,)).fetchone()
             if kept != COUNT:
                 raise SystemExit(f"bench: of {COUNT} {tag} that were accepted {kept} are kept")
@@ -113,25 +125,33 @@ class _Bench:
 
     def callbacks(self, seconds: float) -> list[float]:
         """Give how long each took, in seconds."""
-        took_s, _ = self._play(seconds)
+        took_s, _ = self._play(*self._due(seconds))
         return took_s
 
-    def burst(
-        self, sends: Iterable[bytes], count: int, seconds: float, connections: int
-    ) -> tuple[float, list[float]]:
-        """Give sends a second, and the times of those callbacks that were due meanwhile."""
+    def sends(self, sends: Iterable[bytes], connections: int) -> float:
+        """Play *sends*, and give how many messages were accepted a second."""
+        return COUNT / self._send(sends, connections)
+
+    def burst(self, sends: Iterable[bytes], seconds: float, connections: int) -> list[float]:
+        """Give the times of those callbacks that were due while *sends* were played."""
+        due = self._due(seconds)
+        with ThreadPoolExecutor(1) as beside:
+            sending = beside.submit(self._send_later, sends, connections)
+            took_s, due_s = self._play(*due)
+            began_s, ended_s = sending.result()
+        return [t for t, due in zip(took_s, due_s, strict=True) if began_s <= due <= ended_s]
+
+    def _send_later(self, sends: Iterable[bytes], connections: int) -> tuple[float, float]:
+        """Give when it began and ended."""
+        time.sleep(_LEAD_S)
+        began_s = time.perf_counter()
+        self._send(sends, connections)
+        return began_s, time.perf_counter()
+
+    def _send(self, sends: Iterable[bytes], connections: int) -> float:
+        """Give how long it took from first request to last answer, in seconds."""
         file = self._running.folder / "sends"
         prepared.write(sends, file)
-        with ThreadPoolExecutor(1) as beside:
-            sending = beside.submit(self._send, file, connections)
-            took_s, due_s = self._play(seconds)
-            began_s, ended_s, sent_s = sending.result()
-        meanwhile = [t for t, due in zip(took_s, due_s, strict=True) if began_s <= due <= ended_s]
-        return count / sent_s, meanwhile
-
-    def _send(self, file: Path, connections: int) -> tuple[float, float, float]:
-        """Give when it began and ended, and how long it took from first request to last answer."""
-        began_s = time.perf_counter()
         played = rounds.play(
             OURS,
             self._running,
@@ -140,11 +160,16 @@ class _Bench:
             status=HTTPStatus.ACCEPTED,
             port=self._running.api_port,
         )
-        return began_s, time.perf_counter(), played.seconds
+        return played.seconds
 
-    def _play(self, seconds: float) -> tuple[list[float], list[float]]:
+    def _due(self, seconds: float) -> tuple[Sequence[bytes], Sequence[float]]:
+        """Make callbacks for so long, and say when each is due."""
         due_s = openloop.schedule((self._per_second, seconds))
-        requests = self._stock.take(OURS, len(due_s))
+        return self._stock.take(OURS, len(due_s)), due_s
+
+    def _play(
+        self, requests: Sequence[bytes], due_s: Sequence[float]
+    ) -> tuple[list[float], list[float]]:
         answers = openloop.play(self._running.port, requests, due_s)
         if answers.refused():
             raise SystemExit(f"bench: callbacks beside sends are answered {answers.counts()}")
