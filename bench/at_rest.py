@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,7 +40,7 @@ def measure(folder: Path, cores: Cores) -> Rest:
         sent = running.json("/send", {"to": "+14155550001", "text": "hello"})
         time.sleep(_SETTLES_S)
         after_mib = running.resident_mib
-        show_s = list(_shows(running, sent["id"]))
+        show_s = [running.ctl_s("show", sent["id"]) for _ in range(SHOWS)]
         idle = _idle(running)
     return Rest(list(ready_s), list(memory_mib), after_mib, show_s, *idle)
 
@@ -53,15 +51,6 @@ def _starts(folder: Path, core: int) -> Iterator[tuple[float, float]]:
         with daemon(folder, core) as running:
             time.sleep(_SETTLES_S)
             yield running.ready_after_s, running.resident_mib
-
-
-def _shows(running: Daemon, message_id: str) -> Iterator[float]:
-    """Time whole processes of `plivostatusctl show`, in seconds."""
-    command = [sys.executable, "-m", "plivostatusd.ctl", "-c", str(running.config)]
-    for _ in range(SHOWS):
-        started_s = time.perf_counter()
-        subprocess.run([*command, "show", message_id], check=True, stdout=subprocess.DEVNULL)
-        yield time.perf_counter() - started_s
 
 
 def _idle(running: Daemon) -> tuple[float, float]:

@@ -136,6 +136,13 @@ class Daemon(Process):
         with _answer(self.api_port, target, body) as answer:
             return answer.read()
 
+    def ctl_s(self, *words: str) -> float:
+        """Run `plivostatusctl` with *words*, and give how long the whole process took."""
+        command = [sys.executable, "-m", "plivostatusd.ctl", "-c", str(self.config), *words]
+        began_s = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        return time.perf_counter() - began_s
+
     def json(self, target: str, body: Mapping[str, object] | None = None) -> Any:
         """Ask the local API, and read the answer."""
         return json.loads(self.ask(target, body))
