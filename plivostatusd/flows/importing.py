@@ -11,6 +11,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from plivostatusd.domain import identity
 from plivostatusd.log import get_logger
 from plivostatusd.store import importing
 from plivostatusd.store.importing import Taken
@@ -26,7 +27,6 @@ log = get_logger()
 
 STEP: Final = 50
 """Rows a transaction: some 5 ms of the writer's thread."""
-_RANDOM_BYTES: Final = 10
 
 
 class Importing:
@@ -47,7 +47,7 @@ class Importing:
         """Take *rows*, on the word of *by*. Raises `StoreUnavailable`; some may be taken then."""
         taken = Taken()
         for start in range(0, len(rows), STEP):
-            step = [(row, os.urandom(_RANDOM_BYTES)) for row in rows[start : start + STEP]]
+            step = [(row, os.urandom(identity.ID_BYTES)) for row in rows[start : start + STEP]]
             now_us = self.now_us()
             silent_us = now_us - int(self.silence_final_s * 1_000_000)
             taken += await self._writer.submit(partial(_take, step, now_us, silent_us, by))

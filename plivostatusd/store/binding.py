@@ -121,8 +121,7 @@ def _let_go(transaction: Transaction, message: Found, spare_id: str, now_us: int
         "SELECT recipient_number FROM messages WHERE row = ?", (message.row,)
     ).fetchone()
     facts = transaction.execute(
-        "SELECT status, source, trust, sequence, at, error_code, reason, units, amount, mcc, mnc"
-        f" {_OF_UUID}",
+        f"SELECT {folding.FACT_COLUMNS} {_OF_UUID}",
         (message.row, message_uuid),
     )
     whole = fold(map(Fact._make, facts.fetchall()))

@@ -38,10 +38,12 @@ COLUMNS: Final = (
 )
 """The derived columns, in the order of `Fold.columns`."""
 _DERIVED = ", ".join(COLUMNS)
-# In the order of Fact's fields.
-_OF_FACT = "status, source, trust, sequence, at, error_code, reason, units, amount, mcc, mnc"
-_FACTS = f"SELECT {_OF_FACT} FROM events WHERE message = ? AND aside IS NULL"  # noqa: S608 - words of ours
-_HISTORY = f"SELECT nonces, digest, aside, {_OF_FACT} FROM events WHERE message = ?"  # noqa: S608 - words of ours
+FACT_COLUMNS: Final = (
+    "status, source, trust, sequence, at, error_code, reason, units, amount, mcc, mnc"
+)
+"""Those of an event that the fold looks at, in the order of `Fact`'s fields."""
+_FACTS = f"SELECT {FACT_COLUMNS} FROM events WHERE message = ? AND aside IS NULL"  # noqa: S608 - words of ours
+_HISTORY = f"SELECT nonces, digest, aside, {FACT_COLUMNS} FROM events WHERE message = ?"  # noqa: S608 - words of ours
 # In the order of Found's fields, but for the derived columns, which come first there.
 _MESSAGE = f"""
 SELECT row, id, message_uuid, ref IS NOT NULL, sender_number, created_at, country, tag, {_DERIVED}
@@ -55,7 +57,7 @@ _BY_ALIAS = f"{_MESSAGE} row = (SELECT message FROM aliases WHERE id = ?1)"  # n
 _BY_UUID = f"{_MESSAGE} message_uuid = ?1 UNION ALL {_BY_ALIAS} LIMIT 1"
 
 _INSERT_EVENT = f"""
-INSERT INTO events ({_OF_FACT}, message, received_at, status_after, aside, message_uuid,
+INSERT INTO events ({FACT_COLUMNS}, message, received_at, status_after, aside, message_uuid,
                     verified_by, nonces, digest, raw)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """  # noqa: S608 - words of ours

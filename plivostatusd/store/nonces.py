@@ -92,8 +92,7 @@ def file_some(transaction: Transaction) -> bool:
     """File new entries, or do a step of merging runs; True while there may be more to do."""
     transaction.has_filed = True
     transaction.places = None
-    runs = nonce_runs.all_of(transaction.connection)
-    has_work = _file(transaction) or _merge(transaction, runs)
+    has_work = _file(transaction) or _merge(transaction)
     ledger = transaction.ledger
     if ledger is not None:
         ledger.has_work, ledger.unfiled = has_work, 0
@@ -126,8 +125,9 @@ def _file_all(transaction: Transaction, rows: list[tuple[str, bytes, str, int]],
         transaction.ledger.filed(b"".join(entries))
 
 
-def _merge(transaction: Transaction, runs: list[Run]) -> bool:
+def _merge(transaction: Transaction) -> bool:
     """Do a step of the least merge that is under way or due; False when there is none."""
+    runs = nonce_runs.all_of(transaction.connection)
     under_way: dict[int, list[Run]] = {}
     for run in runs:
         if run.into_run is not None:

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from plivostatusd.domain.statuses import Fact, fold
-from plivostatusd.store.folding import COLUMNS
+from plivostatusd.store.folding import COLUMNS, FACT_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +29,8 @@ _NAMED: Final = (
     " (SELECT message FROM aliases WHERE id = ?1))"
 )
 _EVENTS: Final = (
-    "SELECT message, status, source, trust, sequence, at, error_code, reason, units, amount, mcc,"
-    " mnc FROM events INDEXED BY events_by_message WHERE aside IS NULL AND message"
+    f"SELECT message, {FACT_COLUMNS} FROM events INDEXED BY events_by_message"  # noqa: S608 - ours
+    " WHERE aside IS NULL AND message"
 )
 
 

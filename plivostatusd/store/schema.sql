@@ -177,7 +177,7 @@ CREATE TABLE tallies (
     n    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Messages counted by what people ask for, kept as rows change (store/figures.py): in the same
+-- Messages counted by what people ask for, kept as rows change (store/counting.py): in the same
 -- transaction, so exact. '' stands for none; took is -1 where it is not known.
 CREATE TABLE figures (
     day     INTEGER NOT NULL,                              -- of created_at, since the Unix epoch, UTC

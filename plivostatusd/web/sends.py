@@ -32,9 +32,7 @@ class SendHandler(Handler):
         wait_s = seconds(query, "wait", self.services.wait_s, WAIT_S_MAX)
         key = self._key()
         request = message.parse(self.fields(), default_sender=self.services.default_sender)
-        if (
-            request.is_list
-        ):  # whose one transaction may be long, and is not waited for by all others
+        if request.is_list:  # its one transaction may be long: others go before it
             await self.services.give_way()
         # While the daemon stops nobody calls Plivo: what is recorded is answered as it stands.
         is_awaited = wait_s > 0 and not self.services.stopping.is_set()

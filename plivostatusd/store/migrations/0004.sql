@@ -1,4 +1,4 @@
--- Figures are kept by the program now (store/figures.py): it writes the sum of a batch once, where
+-- Figures are kept by the program now (store/counting.py): it writes the sum of a batch once, where
 -- these wrote for every row.
 
 DROP TRIGGER figures_of_new;
