@@ -39,6 +39,9 @@ NONCE: Final = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
 
 Pair = tuple[bytes, bytes]
 
+_PARTING_ESCAPES: Final = (b"%26", b"%3D", b"%3d")
+"""What is unquoted to `&` and `=`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -113,18 +116,13 @@ def pairs_of(encoded: bytes) -> list[Pair]:
         raise CallbackUnreadable("not UTF-8") from error
     # To unquote everything at once takes a quarter of the time that it takes value by value, and
     # comes to the same unless an escape stands for what parts them. Few do.
-    if decoded.count(b"&") == spaced.count(b"&") and decoded.count(b"=") == spaced.count(b"="):
+    if not any(escape in spaced for escape in _PARTING_ESCAPES):
         return _split(decoded)
     return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, value in _split(spaced)]
 
 
 def _split(text: bytes) -> list[Pair]:
-    pairs = []
-    for item in text.split(b"&"):
-        if item:
-            name, _, value = item.partition(b"=")
-            pairs.append((name, value))
-    return pairs
+    return [item.partition(b"=")[::2] for item in text.split(b"&") if item]
 
 
 def pairs_of_json(body: bytes) -> tuple[list[Pair], bool]:
