@@ -39,9 +39,6 @@ NONCE: Final = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
 
 Pair = tuple[bytes, bytes]
 
-_PARTING_ESCAPES: Final = (b"%26", b"%3D", b"%3d")
-"""What is unquoted to `&` and `=`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -116,9 +113,9 @@ def pairs_of(encoded: bytes) -> list[Pair]:
         raise CallbackUnreadable("not UTF-8") from error
     # To unquote everything at once takes a quarter of the time that it takes value by value, and
     # comes to the same unless an escape stands for what parts them. Few do.
-    if not any(escape in spaced for escape in _PARTING_ESCAPES):
-        return _split(decoded)
-    return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, value in _split(spaced)]
+    if b"%26" in spaced or b"%3D" in spaced or b"%3d" in spaced:
+        return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, value in _split(spaced)]
+    return _split(decoded)
 
 
 def _split(text: bytes) -> list[Pair]:
@@ -176,7 +173,7 @@ def v2_string(base: str, nonce: str) -> bytes:
 
 def v3_tail(method: str, query: Sequence[Pair], params: Sequence[Pair], nonce: str) -> bytes:
     """What V3 signs behind the base URL. For a GET, *params* are those that stand in *query*."""
-    spelt_query = b"&".join(b"%b=%b" % pair for pair in sorted(query))
+    spelt_query = b"&".join([b"%b=%b" % pair for pair in sorted(query)])
     parts = spelt_query
     if method != "GET" and params:
         spelt = b"".join(chain.from_iterable(sorted(params)))
