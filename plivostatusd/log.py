@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from json import JSONEncoder
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import PurePath
@@ -75,13 +75,18 @@ _PHONE_LIKE: Final = re.compile(r"(?<![0-9])\+?[0-9]{7,15}(?![0-9])")
 class _WayOut:
     """Where lines go now. There is one; `configure` alone changes it."""
 
-    __slots__ = ("hidden", "level", "logger", "writer")
+    __slots__ = ("hidden", "level", "log", "writer")
 
     def __init__(self) -> None:
         self.level = logging.DEBUG
-        self.logger: Any = structlog.get_logger()
+        self.log: Callable[[str, Fields], object] = _log_by_structlog
         self.writer: _Writer | None = None
         self.hidden: set[str] = set()
+
+
+def _log_by_structlog(level: str, line: Fields) -> None:
+    """Log while nothing is configured."""
+    getattr(structlog.get_logger(), level)(**line)
 
 
 _way_out: Final = _WayOut()
@@ -99,29 +104,29 @@ class BoundLogger:
     def debug(self, event: str, **fields: Any) -> None:
         """Log what helps a developer."""
         if _way_out.level <= logging.DEBUG:
-            _way_out.logger.debug(event, **fields)
+            _way_out.log("debug", {"event": event, **fields})
 
     def info(self, event: str, **fields: Any) -> None:
         """Log what happened as it should."""
         if _way_out.level <= logging.INFO:
-            _way_out.logger.info(event, **fields)
+            _way_out.log("info", {"event": event, **fields})
 
     def warning(self, event: str, **fields: Any) -> None:
         """Log what somebody should look at."""
         if _way_out.level <= logging.WARNING:
-            _way_out.logger.warning(event, **fields)
+            _way_out.log("warning", {"event": event, **fields})
 
     def error(self, event: str, **fields: Any) -> None:
         """Log what somebody must look at; the field `hint` is the command to type."""
-        _way_out.logger.error(event, **fields)
+        _way_out.log("error", {"event": event, **fields})
 
     def exception(self, event: str, **fields: Any) -> None:
         """Log an error with the traceback of the exception that is being handled."""
-        _way_out.logger.error(event, **{"exc_info": True, **fields})
+        _way_out.log("error", {"event": event, "exc_info": True, **fields})
 
     def critical(self, event: str, **fields: Any) -> None:
         """Log what ends the program."""
-        _way_out.logger.critical(event, **fields)
+        _way_out.log("critical", {"event": event, **fields})
 
 
 def get_logger() -> BoundLogger:
@@ -172,14 +177,14 @@ def configure(  # noqa: PLR0913 - three settings, the tokens, and two for tests
         render = _json_renderer(_prefixes(out, os.environ if environ is None else environ))
     masks = [mask_numbers] if numbers == "masked" else []
     hide = _hider(_way_out.hidden)
-    chain: Chain = [structlog.processors.format_exc_info, *masks, _stamp, render, hide]
+    chain: Chain = [_trace, *masks, _stamp, render, hide]
     structlog.configure(processors=chain)
     writer = _Writer(out)
     _way_out.level = LEVELS[level]
     _way_out.writer = writer
     # As structlog has it now: tests listen in front.
-    _way_out.logger = _Logger(structlog.get_config()["processors"], writer)
-    _adopt_foreign_loggers(_ForeignHandler(_Logger(chain, writer)), LEVELS[level])
+    _way_out.log = partial(_log, structlog.get_config()["processors"], writer)
+    _adopt_foreign_loggers(_ForeignHandler(partial(_log, chain, writer)), LEVELS[level])
     sys.excepthook = _log_crash
 
 
@@ -188,6 +193,8 @@ def configure(  # noqa: PLR0913 - three settings, the tokens, and two for tests
 
 def mask_numbers(_logger: object, _method: str, fields: Fields) -> Fields:
     """Mask the fields that are phone numbers, and what looks like one in those of free text."""
+    if _RULES.keys().isdisjoint(fields):
+        return fields
     for name, value in fields.items():
         rule = _RULES.get(name)
         if rule is not None and value is not None:
@@ -245,15 +252,17 @@ def _escaped(text: str) -> str:
 # How a line looks
 
 
+def _trace(logger: object, method: str, fields: Fields) -> Fields:
+    """Spell an exception that is to be shown."""
+    if "exc_info" in fields:
+        return structlog.processors.format_exc_info(logger, method, fields)
+    return fields
+
+
 def _stamp(_logger: object, method: str, fields: Fields) -> Fields:
     seconds, microseconds = divmod(time.time_ns() // 1_000, 1_000_000)
-    stamped: Fields = {
-        "timestamp": f"{_spelt_second(seconds)}.{microseconds:06}Z",
-        "level": method,
-        "event": fields.pop("event", ""),
-    }
-    stamped.update(fields)
-    return stamped
+    stamp = f"{_spelt_second(seconds)}.{microseconds:06}Z"
+    return {"timestamp": stamp, "level": method, **fields}
 
 
 @lru_cache(2)
@@ -265,21 +274,25 @@ def _json_renderer(prefixes: Mapping[str, bytes]) -> Renderer:
     encode = JSONEncoder(separators=(",", ":"), allow_nan=False, default=_plain).encode
 
     def spell(value: object) -> str:
-        """Spell a value: nearly all are text or a whole number, and need no encoder."""
-        if value.__class__ is str:
-            return quoted(value)
+        """Spell a value that is no text: nearly all are whole numbers, and need no encoder."""
         return str(value) if value.__class__ is int else encode(value)
 
     def render(_logger: object, method: str, fields: Fields) -> bytes:
         try:
-            members = [f"{quoted(name)}:{spell(value)}" for name, value in fields.items()]
+            values = [quoted(v) if v.__class__ is str else spell(v) for v in fields.values()]
+            text = _shape(tuple(fields)) % tuple(values)
         except Exception:  # noqa: BLE001 - a value that cannot be shown must not break its caller
             text = encode({name: _salvaged(value) for name, value in fields.items()})
-        else:
-            text = f"{{{','.join(members)}}}"
         return prefixes.get(method, b"") + text.encode("ascii")
 
     return render
+
+
+@lru_cache(256)  # each event has the same fields, each time
+def _shape(names: tuple[str, ...]) -> str:
+    """Spell a line of the fields *names*, with a gap for each value."""
+    members = [f"{quoted(name).replace('%', '%%')}:%s" for name in names]
+    return f"{{{','.join(members)}}}"
 
 
 def _console_renderer(out: BinaryIO) -> Renderer:
@@ -362,36 +375,11 @@ class _Writer:
             return
 
 
-class _Logger:
-    """Sends each line's fields down the chain, and to the writer."""
-
-    __slots__ = ("_chain", "_writer")
-
-    def __init__(self, chain: Chain, writer: _Writer) -> None:
-        self._chain = chain
-        self._writer = writer
-
-    def log(self, level: str, line: Any) -> None:
-        """Log a line whose fields are *line*."""
-        for process in self._chain:
-            line = process(None, level, line)
-        self._writer.write(line, may_wait=level in _MAY_WAIT)
-
-    def debug(self, event: str, **fields: Any) -> None:
-        """Log at this level, as the methods below at theirs."""
-        self.log("debug", {"event": event, **fields})
-
-    def info(self, event: str, **fields: Any) -> None:
-        self.log("info", {"event": event, **fields})
-
-    def warning(self, event: str, **fields: Any) -> None:
-        self.log("warning", {"event": event, **fields})
-
-    def error(self, event: str, **fields: Any) -> None:
-        self.log("error", {"event": event, **fields})
-
-    def critical(self, event: str, **fields: Any) -> None:
-        self.log("critical", {"event": event, **fields})
+def _log(chain: Chain, writer: _Writer, level: str, line: Any) -> None:
+    """Send a line, whose fields are *line*, down the *chain* and to the *writer*."""
+    for process in chain:
+        line = process(None, level, line)
+    writer.write(line, may_wait=level in _MAY_WAIT)
 
 
 # Lines of others
@@ -400,9 +388,9 @@ class _Logger:
 class _ForeignHandler(logging.Handler):
     """Sends the standard library's records down the same chain."""
 
-    def __init__(self, logger: _Logger) -> None:
+    def __init__(self, log: Callable[[str, Fields], object]) -> None:
         super().__init__()
-        self._logger = logger
+        self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write *record* as `library_logged`; its text is masked, and its traceback."""
@@ -412,7 +400,7 @@ class _ForeignHandler(logging.Handler):
             "message": _message(record),
             "exc_info": record.exc_info,
         }
-        self._logger.log(_level_name(record.levelno), line)
+        self._log(_level_name(record.levelno), line)
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -444,4 +432,5 @@ def _log_crash(
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
     else:
-        _way_out.logger.critical("daemon_crashed", exc_info=(kind, error, trace))
+        line = {"event": "daemon_crashed", "exc_info": (kind, error, trace)}
+        _way_out.log("critical", line)

@@ -113,18 +113,13 @@ def pairs_of(encoded: bytes) -> list[Pair]:
         raise CallbackUnreadable("not UTF-8") from error
     # To unquote everything at once takes a quarter of the time that it takes value by value, and
     # comes to the same unless an escape stands for what parts them. Few do.
-    if decoded.count(b"&") == spaced.count(b"&") and decoded.count(b"=") == spaced.count(b"="):
-        return _split(decoded)
-    return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, value in _split(spaced)]
+    if b"%26" in spaced or b"%3D" in spaced or b"%3d" in spaced:
+        return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, value in _split(spaced)]
+    return _split(decoded)
 
 
 def _split(text: bytes) -> list[Pair]:
-    pairs = []
-    for item in text.split(b"&"):
-        if item:
-            name, _, value = item.partition(b"=")
-            pairs.append((name, value))
-    return pairs
+    return [item.partition(b"=")[::2] for item in text.split(b"&") if item]
 
 
 def pairs_of_json(body: bytes) -> tuple[list[Pair], bool]:
@@ -178,7 +173,7 @@ def v2_string(base: str, nonce: str) -> bytes:
 
 def v3_tail(method: str, query: Sequence[Pair], params: Sequence[Pair], nonce: str) -> bytes:
     """What V3 signs behind the base URL. For a GET, *params* are those that stand in *query*."""
-    spelt_query = b"&".join(b"%b=%b" % pair for pair in sorted(query))
+    spelt_query = b"&".join([b"%b=%b" % pair for pair in sorted(query)])
     parts = spelt_query
     if method != "GET" and params:
         spelt = b"".join(chain.from_iterable(sorted(params)))

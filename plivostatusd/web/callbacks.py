@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from plivostatusd.domain import identity
 from plivostatusd.domain.errors import Refusal
 from plivostatusd.domain.signature import Signed
+from plivostatusd.host.turn import Turn
 from plivostatusd.log import get_logger
 from plivostatusd.web.exchange import Exchange, ExchangeServer
 
@@ -38,7 +39,11 @@ _WORDS: Final = {
 
 
 class CallbackServer(ExchangeServer):
-    """Hands each callback to the ingest flow, and answers once its pledge is told."""
+    """
+    Hands each callback to the ingest flow, and answers once its pledge is told.
+
+    First all are read that a turn of the event loop brings, then all are judged.
+    """
 
     def __init__(
         self, ingest: Ingest, *, body_bytes_max: int, front_door: FrontDoor | None = None
@@ -46,6 +51,7 @@ class CallbackServer(ExchangeServer):
         super().__init__(body_bytes_max=body_bytes_max)
         self._ingest = ingest
         self._front_door = front_door
+        self._came = Turn(self._receive)
 
     def handle(self, exchange: Exchange) -> None:
         """Route a whole request."""
@@ -61,7 +67,7 @@ class CallbackServer(ExchangeServer):
         elif exchange.method not in _METHODS:
             exchange.answer(405, _WORDS[405], (("Allow", ", ".join(_METHODS)),))
         else:
-            self._receive(exchange, ref)
+            self._came.add((exchange, ref))
 
     def too_large(self, exchange: Exchange, size: int) -> None:
         """A report may be lost for good here, so it is counted and logged."""
@@ -81,7 +87,11 @@ class CallbackServer(ExchangeServer):
         exchange.answer(status, _WORDS.get(status, "ok\n"))
         return True
 
-    def _receive(self, exchange: Exchange, ref: str | None) -> None:
+    def _receive(self, came: list[tuple[Exchange, str | None]]) -> None:
+        for exchange, ref in came:
+            self._receive_one(exchange, ref)
+
+    def _receive_one(self, exchange: Exchange, ref: str | None) -> None:
         try:
             pledge = self._ingest.receive(_request_of(exchange), ref)
         except Refusal as refusal:

@@ -54,15 +54,16 @@ def fault(head: bytes, version: str, headers: HTTPHeaders) -> str | None:
     """
     if sentence := fault_of_lines(head):
         return sentence
-    return fault_of_fields(version, headers)
+    length, coding = headers.get("Content-Length"), headers.get("Transfer-Encoding")
+    return fault_of_fields(version, length, coding, hosts=len(headers.get_list("Host")))
 
 
-def fault_of_fields(version: str, headers: HTTPHeaders) -> str | None:
-    """Say what is wrong with the fields that were read."""
-    if "," in headers.get("Content-Length", ""):  # of several fields Tornado makes a list
+def fault_of_fields(
+    version: str, length: str | None, coding: str | None, *, hosts: int
+) -> str | None:
+    """Say what is wrong with what the fields say of *length* and *coding*, in how many *hosts*."""
+    if length is not None and "," in length:  # of several fields Tornado makes a list
         return "Content-Length twice"
     if version != "HTTP/1.1":
-        return "Transfer-Encoding in HTTP/1.0" if "Transfer-Encoding" in headers else None
-    if len(headers.get_list("Host")) != 1:
-        return "no Host, or several"
-    return None
+        return None if coding is None else "Transfer-Encoding in HTTP/1.0"
+    return None if hosts == 1 else "no Host, or several"

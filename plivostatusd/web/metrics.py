@@ -1,7 +1,7 @@
 """
 What is counted and measured, and its Prometheus text.
 
-Counting on a callback's way costs a microsecond. Every series whose labels are known beforehand is
+What each callback counts is `counts`. Every series whose labels are known beforehand is
 there from the start, at nought: increase() sees no first step in one that begins with 1. What is
 looked at when somebody scrapes is `standing`.
 """
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import platform
 import sqlite3
+import time
+from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import tornado
@@ -28,6 +30,7 @@ from plivostatusd.domain.statuses import OURS, RANKS
 from plivostatusd.flows.ingest import UNKNOWN_PATH
 from plivostatusd.flows.outbox.calls import OUTCOMES
 from plivostatusd.flows.reconcile.outcomes import RESULTS
+from plivostatusd.web.counts import Spread, Tally
 from plivostatusd.web.standing import StandingGauges, word
 
 if TYPE_CHECKING:
@@ -45,19 +48,6 @@ _REASONS: Final = (
     *("queue_full", "store-unavailable", "store-damaged"),
 )
 """Every word of `callbacks_refused_total{reason}`."""
-
-
-def _callbacks(registry: CollectorRegistry) -> Counter:
-    counter = Counter(
-        "plivostatusd_callbacks",
-        "Callbacks recorded as new events",
-        ["status", "trust"],
-        registry=registry,
-    )
-    for status in RANKS.keys() - OURS:
-        for trust in ("full", "url-only"):
-            counter.labels(status, trust)
-    return counter
 
 
 def _reload_gauge(registry: CollectorRegistry) -> Gauge:
@@ -123,19 +113,27 @@ class Metrics:
         registry = CollectorRegistry()
         self.registry = registry
         name = "plivostatusd_{}".format
-        self._callbacks = _callbacks(registry)
+        self._callbacks = Tally(
+            registry,
+            name("callbacks"),
+            "Callbacks recorded as new events",
+            ["status", "trust"],
+            product(sorted(RANKS.keys() - OURS), ("full", "url-only")),
+        )
         self._repeated = Counter(
             name("callbacks_repeated"), "Exact repeats, answered 200", registry=registry
         )
         self._refused = _counter(
             registry, "callbacks_refused", "Callbacks not answered 200", "reason", _REASONS
         )
-        self._commit = Histogram(
+        self._commit = Spread(
+            registry,
             name("callback_commit_seconds"),
             "From receipt of a callback to its commit",
-            buckets=_COMMIT_BUCKETS,
-            registry=registry,
+            _COMMIT_BUCKETS,
         )
+        self.commit_took = self._commit.observe
+        """Measure one callback's way to disk, in seconds."""
         self._sends = _counter(registry, "sends", "Calls to Plivo", "outcome", OUTCOMES)
         self._send_seconds = Histogram(
             name("send_seconds"),
@@ -143,17 +141,18 @@ class Metrics:
             buckets=_SEND_BUCKETS,
             registry=registry,
         )
-        self._delivery = Histogram(
+        self._delivery = Spread(
+            registry,
             name("delivery_seconds"),
             "Plivo's SentTime to its DeliveryReportTime",
-            buckets=_DELIVERY_BUCKETS,
-            registry=registry,
+            _DELIVERY_BUCKETS,
         )
-        self._last_callback = Gauge(
+        self._last_callback_s = 0.0
+        Gauge(
             name("last_callback_timestamp_seconds"),
             "When the last callback was recorded; nought while there was none",
             registry=registry,
-        )
+        ).set_function(lambda: self._last_callback_s)
         self._reconciled = _counter(
             registry, "reconciled", "Answers of Plivo's API about messages", "result", RESULTS
         )
@@ -179,14 +178,14 @@ class Metrics:
     def callback_recorded(self, recorded: Recorded, report: Report, trust: str) -> None:
         """Count a new event; the one that brings the delivery tells how long that took."""
         del recorded
-        self._callbacks.labels(word(report.status), trust).inc()
-        self._last_callback.set_to_current_time()
+        self._callbacks.count(word(report.status), trust)
+        self._last_callback_s = time.time()
         if report.status == "delivered" and report.sent_us and report.delivered_us:
             self._delivery.observe(max(0, report.delivered_us - report.sent_us) / 1_000_000)
 
     def last_callback_was(self, at_us: int) -> None:
         """Take over from the store when the last callback came before this process."""
-        self._last_callback.set(at_us / 1_000_000)
+        self._last_callback_s = at_us / 1_000_000
 
     def callback_repeated(self) -> None:
         """Count a repeat."""
@@ -195,10 +194,6 @@ class Metrics:
     def callback_refused(self, reason: str) -> None:
         """Count a refusal."""
         self._refused.labels(reason).inc()
-
-    def commit_took(self, seconds: float) -> None:
-        """Measure one callback's way to disk."""
-        self._commit.observe(seconds)
 
     def send_tried(self, outcome: str, seconds: float) -> None:
         """Count and measure one call to Plivo."""
@@ -224,8 +219,8 @@ class Metrics:
 
     def so_far(self) -> SoFar:
         """Sum up what has been counted."""
-        (last,) = next(iter(self._last_callback.collect())).samples
-        return SoFar(_total(self._callbacks), _total(self._sends), last.value)
+        callbacks = sum(self._callbacks.counts.values())
+        return SoFar(callbacks, _total(self._sends), self._last_callback_s)
 
     def probe_ended(self, *, successful: bool) -> None:
         """Say how the last probe of the front door ended; before the first there is no series."""

@@ -8,6 +8,7 @@ import re
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
+from plivostatusd.web.counts import Spread, Tally
 from plivostatusd.web.failures import Failures
 from plivostatusd.web.metrics import Metrics
 from tests.meta.documents import DOCS, rows, words
@@ -15,18 +16,19 @@ from tests.meta.source import ROOT
 
 TEXT = (DOCS / "monitoring.md").read_text("utf-8")
 RULES = ROOT / "packaging" / "prometheus" / "plivostatusd.rules.yml"
+_OURS = (MetricWrapperBase, Tally, Spread)
 _TAILS = {"counter": "_total", "info": "_info"}
 
 
 def exported(registry: CollectorRegistry) -> dict[str, tuple[str, ...]]:
     """Return the name of each metric, as it is spelled for a scrape, with its labels."""
-    made = {each for each in registry._collector_to_names if isinstance(each, MetricWrapperBase)}
     found = {}
-    for metric in made:
-        labels = set(metric._labelnames)
-        if metric._type == "info":
-            labels = {label for sample in metric.collect() for label in sample.samples[0].labels}
-        found[metric._name + _TAILS.get(str(metric._type), "")] = tuple(sorted(labels))
+    for collector in registry._collector_to_names:
+        for family in collector.collect() if isinstance(collector, _OURS) else ():
+            labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+            if isinstance(collector, MetricWrapperBase) and family.type != "info":
+                labels = set(collector._labelnames)  # of one without series, too
+            found[family.name + _TAILS.get(family.type, "")] = tuple(sorted(labels))
     return found
 
 

@@ -27,7 +27,6 @@ TEXT: Final = (DOCS / "troubleshooting.md").read_text("utf-8")
 SPOKEN: Final = {
     "plivostatusd.flows.ingest": ingest._REMARKS_ALARMING,
     "plivostatusd.flows.outbox.calls": {binding.DUPLICATE_AT_PLIVO, binding.UUID_OF_ANOTHER},
-    "plivostatusd.log": {"library_logged"},
 }
 """The words that modules log as events without spelling them there."""
 SOURCES: Final = [
@@ -69,6 +68,16 @@ def events(module: Module) -> Iterator[tuple[str, str]]:
             assert module.name in SPOKEN, f"{module}:{call.lineno} says no event that can be read"
             spelled = [*SPOKEN[module.name]]
         yield from ((level, str(event)) for event in spelled if event)
+    if module.name == "plivostatusd.log":
+        yield from (("error", event) for event in its_own(module))
+
+
+def its_own(log: Module) -> Iterator[str]:
+    """Give the events that *log* itself makes lines of: a level each, whichever it is."""
+    lines = [node for node in ast.walk(log.tree) if isinstance(node, ast.Dict)]
+    for key, value in [pair for line in lines for pair in zip(line.keys, line.values, strict=True)]:
+        if isinstance(key, ast.Constant) and key.value == "event":
+            yield from [str(value.value)] if isinstance(value, ast.Constant) else []
 
 
 def explained() -> set[str]:

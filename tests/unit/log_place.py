@@ -37,13 +37,13 @@ class Journal(io.BytesIO):
 def untouched() -> Iterator[None]:
     """Put structlog, the root logger and our own way out back as they were."""
     way = log_module._way_out
-    mine = (way.level, way.logger, set(way.hidden))
+    mine = (way.level, way.log, set(way.hidden))
     chain = structlog.get_config()
     root = logging.getLogger()
     handlers, level, hook = list(root.handlers), root.level, sys.excepthook
     pinned = {name: logging.getLogger(name).level for name in log_module._PINNED}
     yield
-    way.level, way.logger, way.hidden = mine
+    way.level, way.log, way.hidden = mine
     structlog.configure(**chain)
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -18,23 +18,28 @@ class Fields(HTTPHeaders):
 
     def __init__(self, lines: Iterable[str] = ()) -> None:
         """Take *lines*, in each of which a name, a colon and a value have been found."""
-        self.combined: dict[str, str] = {}
+        parted = [line.partition(":") for line in lines]
+        self.combined = {name.lower(): value.strip(" \t") for name, _, value in parted}
         """Names in lower case; of a field that came several times, what its lines say in a row."""
         self._several: dict[str, list[str]] = {}
-        combined = self.combined
-        for line in lines:
-            name, _, value = line.partition(":")
-            key = name.lower()
-            if key in combined:
-                self.add(key, value.strip(" \t"))
-            else:
-                combined[key] = value.strip(" \t")
+        if len(self.combined) < len(parted):
+            self.combined.clear()
+            for name, _, value in parted:
+                self.add(name, value.strip(" \t"))
 
     def add(self, name: str, value: str, *, _chars_are_bytes: bool = True) -> None:
         """Have one line more."""
-        lines = self.get_list(name)
-        self._several[name.lower()] = [*lines, value]
-        self.combined[name.lower()] = ",".join([*lines, value])
+        key = name.lower()
+        lines = [*self.get_list(key), value]
+        if len(lines) > 1:
+            self._several[key] = lines
+        self.combined[key] = ",".join(lines)
+
+    def count(self, key: str) -> int:
+        """Say how many lines there are of the name *key*, which is in lower case."""
+        if key not in self.combined:
+            return 0
+        return len(self._several[key]) if key in self._several else 1
 
     def get_list(self, name: str) -> list[str]:
         """Give the value of each line of that name."""

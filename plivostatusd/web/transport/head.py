@@ -28,7 +28,6 @@ END: Final = b"\r\n\r\n"
 _PARTS: Final = 3
 _VERSIONS: Final = frozenset({"HTTP/1.1", "HTTP/1.0"})
 _METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_FRAMING: Final = ("transfer-encoding", "content-length")
 _DIGITS_MAX: Final = 18
 _KNOWN_METHOD: Final = b"POST"
 
@@ -41,26 +40,28 @@ class Head:
     def __init__(self, start_line: RequestStartLine, fields: Fields) -> None:
         self.start_line = start_line
         self.fields = fields
-        coding, length = (fields.combined.get(name) for name in _FRAMING)
+        version = start_line.version
+        coding = fields.combined.get("transfer-encoding")
+        length = fields.combined.get("content-length")
+        if sentence := framing.fault_of_fields(version, length, coding, hosts=fields.count("host")):
+            raise HTTPInputError(sentence)
         if coding is not None and (length is not None or coding.lower() != "chunked"):
             raise HTTPInputError("Transfer-Encoding beside a length, or not chunked")
         self.is_chunked = coding is not None
         self.has_body = coding is not None or length is not None
         self.length = 0 if length is None else _length(length)
-        self.is_last = not self._keeps_alive()
+        said = fields.combined.get("connection")
+        if version == "HTTP/1.1":
+            self.is_last = said is not None and "close" in _words(said)
+        else:
+            may_stay = self.has_body or start_line.method in {"GET", "HEAD"}  # as with Tornado
+            self.is_last = not may_stay or said is None or said.lower() != "keep-alive"
 
     @property
     def has_to_be_asked(self) -> bool:
         """Whether the client sends the body once it is told to; HTTP/1.0 knows no such thing."""
-        is_new = self.start_line.version == "HTTP/1.1"
-        return is_new and self.fields.combined.get("expect") == "100-continue"
-
-    def _keeps_alive(self) -> bool:
-        said = self.fields.combined.get("connection")
-        if self.start_line.version == "HTTP/1.1":
-            return said is None or "close" not in _words(said)
-        may_be = self.has_body or self.start_line.method in {"GET", "HEAD"}  # as with Tornado
-        return may_be and said is not None and said.lower() == "keep-alive"
+        asks = self.fields.combined.get("expect") == "100-continue"
+        return asks and self.start_line.version == "HTTP/1.1"
 
 
 def _length(text: str) -> int:
@@ -96,10 +97,7 @@ def read(head: bytes) -> Head:
     _judge(head, method)
     # llhttp has found a name, a colon and a value in each line, and no line goes on in another. To
     # be told of them would take longer than to part them.
-    fields = Fields(lines[1:-2])
-    if sentence := framing.fault_of_fields(version, fields):
-        raise HTTPInputError(sentence)
-    return Head(RequestStartLine(method, target, version), fields)
+    return Head(RequestStartLine(method, target, version), Fields(lines[1:-2]))
 
 
 def _start_line(line: str) -> tuple[str, str, str]:
