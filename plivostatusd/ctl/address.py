@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ipaddress  # urllib.parse has it already
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 -- not a bind
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """One place to ask. `socket` is a path, or empty for TCP."""
 
     socket: str = ""

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import http.client
 from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
 
 from plivostatusd.ctl.by_hand import download
+from plivostatusd.ctl.connection import Answer
 from plivostatusd.ctl.context import Run
 from plivostatusd.ctl.errors import DONE, AnswerLost, CtlError, UsageError
 from plivostatusd.ctl.progress import Progress, progress
@@ -25,7 +25,6 @@ from plivostatusd.ctl.uninterrupted import Uninterrupted
 WORDS = "FILE"
 TIMEOUT_S = 6 * 3600.0
 """The daemon copies and checks before it answers; on a Unix socket its end is noticed at once."""
-_CHUNK_BYTES = 256 * 1024
 _MIB = 1024 * 1024
 
 
@@ -54,11 +53,11 @@ def run(run: Run) -> int:
     run.options.words_again = [str(file)]
     with Uninterrupted(), progress(as_json=run.output.as_json) as shown:
         shown.show("waiting for the daemon's copy")
-        with download(run, "/backup", TIMEOUT_S) as response:
-            announced = _announced(response)
+        with download(run, "/backup", TIMEOUT_S) as answer:
+            announced = _announced(answer)
             _check_that_it_is_not_the_store(file, announced.store)
             with replacing(file) as write:
-                _receive(response, write, announced, shown)
+                _receive(answer, write, announced, shown)
     _tell(run, file, announced)
     return DONE
 
@@ -93,26 +92,24 @@ def _checked(file: Path) -> Path:
     return file
 
 
-def _announced(response: http.client.HTTPResponse) -> Announced:
+def _announced(answer: Answer) -> Announced:
     """Read what is said of the copy. Raises `CtlError`: whoever answered is not this daemon."""
-    size = response.getheader("X-Backup-Bytes", "")
-    digest = response.getheader("Repr-Digest", "")
+    size = answer.field("X-Backup-Bytes")
+    digest = answer.field("Repr-Digest")
     try:
         sha256 = base64.b64decode(digest.removeprefix("sha-256=:").removesuffix(":"), validate=True)
-        spooled = int(response.getheader("X-Backup-Spooled", "0"))
-        return Announced(int(size), sha256, spooled, response.getheader("X-Store-File", ""))
+        spooled = int(answer.field("X-Backup-Spooled", "0"))
+        return Announced(int(size), sha256, spooled, answer.field("X-Store-File"))
     except ValueError:
         raise CtlError("the answer is not the daemon's: it announces no copy") from None
 
 
-def _receive(
-    response: http.client.HTTPResponse, write: Write, announced: Announced, shown: Progress
-) -> None:
+def _receive(answer: Answer, write: Write, announced: Announced, shown: Progress) -> None:
     digest, size = hashlib.sha256(), 0
-    while chunk := response.read(_CHUNK_BYTES):
-        digest.update(chunk)
-        size += len(chunk)
-        write(chunk)
+    for piece in answer.pieces():
+        digest.update(piece)
+        size += len(piece)
+        write(piece)
         shown.show(f"{size * 100 // max(1, announced.size)}% of {announced.size / _MIB:.0f} MiB")
     if (size, digest.digest()) != (announced.size, announced.sha256):
         raise AnswerLost(

@@ -7,7 +7,6 @@ Shared by `hold`, `release`, `cancel`, `settle`, `reconcile`, `rebuild`, `backup
 
 from __future__ import annotations
 
-import http.client
 import json
 import shlex
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from plivostatusd.ctl.client import ANSWER_TIMEOUT_S, GOOD, Reply, Request
+from plivostatusd.ctl.connection import Answer
 from plivostatusd.ctl.context import Run
 from plivostatusd.ctl.streaming import TIMEOUT_S, documents
 from plivostatusd.ctl.target import configured_socket
@@ -74,7 +74,7 @@ def follow(run: Run, path: str, document: dict[str, Any]) -> Iterator[dict[str, 
 
 
 @contextmanager
-def download(run: Run, path: str, timeout_s: float) -> Iterator[http.client.HTTPResponse]:
+def download(run: Run, path: str, timeout_s: float) -> Iterator[Answer]:
     """
     POST to *path*, and give what is to be read then, for a block's length (`Client.download`).
 
@@ -83,13 +83,13 @@ def download(run: Run, path: str, timeout_s: float) -> Iterator[http.client.HTTP
     """
     with run.client.download(Request("POST", path, body=b"", timeout_s=timeout_s)) as (
         reply,
-        response,
+        answer,
     ):
         if reply.status == _FORBIDDEN:
             reply.checked(hint=f"Type: {_line(run)}")
         if reply.status not in GOOD:
             run.client.checked(reply)
-        yield response
+        yield answer
 
 
 def _line(run: Run) -> str:

@@ -10,15 +10,14 @@ alone, so a send that is asked for again must take the same way in.
 from __future__ import annotations
 
 import errno
-import http.client
 import json
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from plivostatusd.ctl import connection
 from plivostatusd.ctl.address import Address
 from plivostatusd.ctl.errors import AnswerLost, CtlError, Refused, Unreachable
 
@@ -35,8 +34,7 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What is asked; `path` is quoted already."""
 
     method: str
@@ -52,8 +50,7 @@ class Request:
         return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What came back; `document` is None unless it is a JSON object."""
 
     status: int
@@ -97,8 +94,8 @@ class Client:
             Unreachable: no address took a connection.
             AnswerLost: the request went out, whole or in part, and no whole answer came back.
         """
-        with self._asking(request) as response:
-            return _reply(response, response.read())
+        with self._asking(request) as answer:
+            return _reply(answer, answer.read())
 
     def fetch(self, request: Request) -> tuple[int, bytes]:
         """
@@ -107,8 +104,8 @@ class Client:
         Raises:
             Unreachable, AnswerLost: as `ask`.
         """
-        with self._asking(request) as response:
-            return response.status, response.read()
+        with self._asking(request) as answer:
+            return answer.status, answer.read()
 
     @contextmanager
     def open(self, request: Request) -> Iterator[tuple[Reply, Iterator[dict[str, Any]]]]:
@@ -120,16 +117,16 @@ class Client:
         Raises:
             Unreachable, AnswerLost: as `ask`.
         """
-        with self._asking(request) as response:
-            if response.getheader("Content-Type", "") == _LINES:
-                yield Reply(response.status, None), _documents(response)
+        with self._asking(request) as answer:
+            if answer.field("Content-Type") == _LINES:
+                yield Reply(answer.status, None), _documents(answer.lines())
             else:
-                yield _reply(response, response.read()), iter(())
+                yield _reply(answer, answer.read()), iter(())
 
     @contextmanager
-    def download(self, request: Request) -> Iterator[tuple[Reply, http.client.HTTPResponse]]:
+    def download(self, request: Request) -> Iterator[tuple[Reply, connection.Answer]]:
         """
-        Ask once for something large, for a block's length; what is good is read from the response.
+        Ask once for something large, for a block's length; what is good is read from the answer.
 
         An `OSError` that leaves the block counts as the connection's: whoever writes a file there
         renames its own. A reply that is not good has its document, and nothing is to be read.
@@ -137,29 +134,37 @@ class Client:
         Raises:
             Unreachable, AnswerLost: as `ask`.
         """
-        with self._asking(request) as response:
-            is_good = response.status in GOOD
+        with self._asking(request) as answer:
+            is_good = answer.status in GOOD
             yield (
-                Reply(response.status, None) if is_good else _reply(response, response.read()),
-                response,
+                Reply(answer.status, None) if is_good else _reply(answer, answer.read()),
+                answer,
             )
 
     @contextmanager
-    def _asking(self, request: Request) -> Iterator[http.client.HTTPResponse]:
-        connection = self._connect()
-        try:
-            headers = {"Accept": "application/json", "Connection": "close"}
-            headers |= self._authorisation() | dict(request.headers or {})
-            target = self.address.prefix + request.target
-            connection.sock.settimeout(request.timeout_s)
-            connection.request(request.method, target, request.body, headers)
-            yield connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
-            raise AnswerLost(
-                f"{self.address} took the request and gave no answer: {_reason(error)}"
-            ) from error
-        finally:
-            connection.close()
+    def _asking(self, request: Request) -> Iterator[connection.Answer]:
+        with self._connect() as connected:
+            sent = self._spelt(request)
+            try:
+                connected.settimeout(request.timeout_s)
+                connected.sendall(sent)
+                with connected.makefile("rb") as stream:
+                    yield connection.Answer(stream)
+            except OSError as error:
+                raise AnswerLost(
+                    f"{self.address} took the request and gave no answer: {_reason(error)}"
+                ) from error
+
+    def _spelt(self, request: Request) -> bytes:
+        fields = {
+            "Host": connection.host(self.address),
+            "Accept": "application/json",
+            "Connection": "close",
+            **self._authorisation(),
+            **(request.headers or {}),
+        }
+        target = self.address.prefix + request.target
+        return connection.request(request.method, target, fields, request.body)
 
     def get(self, path: str, query: Mapping[str, str | int] | None = None) -> dict[str, Any]:
         """
@@ -180,18 +185,16 @@ class Client:
         token = self._token(self.address)
         return {"Authorization": f"Bearer {token}"} if token else {}
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def _connect(self) -> socket.socket:
         failures = []
         for address in self._addresses:
-            connection = _connection(address)
             try:
-                connection.connect()
+                connected = connection.connect(address, CONNECT_TIMEOUT_S)
             except (OSError, UnicodeError) as error:  # UnicodeError: no such host name can be
-                connection.close()
                 failures.append(f"{address} ({_reason(error)})")
             else:
                 self._addresses = (address,)
-                return connection
+                return connected
         raise Unreachable(
             f"the daemon cannot be reached; tried {', '.join(failures)}", hint=START_HINT
         )
@@ -210,40 +213,20 @@ def records(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return listed
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost")
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(CONNECT_TIMEOUT_S)
-        self.sock.connect(self._path)
-
-
-def _connection(address: Address) -> http.client.HTTPConnection:
-    if address.socket:
-        return _UnixConnection(address.socket)
-    kind = http.client.HTTPSConnection if address.tls else http.client.HTTPConnection
-    return kind(address.host, address.port, timeout=CONNECT_TIMEOUT_S)
-
-
-def _reply(response: http.client.HTTPResponse, content: bytes) -> Reply:
+def _reply(answer: connection.Answer, content: bytes) -> Reply:
     return Reply(
-        status=response.status,
-        document=_document(response.getheader("Content-Type", ""), content),
-        retry_after=response.getheader("Retry-After"),
+        status=answer.status,
+        document=_document(answer.field("Content-Type"), content),
+        retry_after=answer.field("Retry-After") or None,
     )
 
 
-def _documents(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
+def _documents(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """Give the objects of a stream; half a line is an answer that was lost."""
-    while line := response.readline():
+    for line in lines:
         document = _document("application/json", line)
         if document is None:
-            raise http.client.IncompleteRead(line)
+            raise connection.Broken("the connection was closed")
         yield document
 
 

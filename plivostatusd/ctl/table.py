@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from plivostatusd.ctl.visible import width
 
@@ -23,8 +23,7 @@ _STATUS_COLOURS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One column: its title, its least width, and whether it is aligned at the right."""
 
     title: str

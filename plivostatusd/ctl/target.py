@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from plivostatusd.ctl.address import Address, from_listener, from_url
 from plivostatusd.ctl.client import Client
@@ -26,8 +26,7 @@ STORED_TOKEN = Path("/etc/plivostatusd/credentials/api_token")
 USUAL_PLACES = (f"unix:{USUAL_SOCKET}", DEFAULT_LISTEN)
 
 
-@dataclass(frozen=True, slots=True)
-class Configured:
+class Configured(NamedTuple):
     """What the configuration says of the local API."""
 
     addresses: tuple[Address, ...]
