@@ -11,17 +11,21 @@ COVERAGE_MIN := 95
 
 FAST_TESTS := tests/unit tests/meta
 
+# Where the daemon runs, but in a package.
+TORNADO_TESTS := $(addprefix tests/,unit property fuzz api fault acceptance)
+
 BUILD_BOTH = ARCH=amd64 packaging/build-deb >/dev/null & amd64=$$!; \
 	ARCH=arm64 packaging/build-deb >/dev/null && wait $$amd64
 
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak fuzz api-check bench deb test-package lock clean
+.PHONY: help demo test test-tornado check soak fuzz api-check bench deb test-package lock clean
 
 help:
 	@echo 'make demo    simulator and daemon on loopback, a few messages, how their status unfolds'
 	@echo 'make test    the whole test suite'
+	@echo 'make test-tornado   the suite where HTTP is Tornado'"'"'s own, but for the packages: ten minutes'
 	@echo 'make check   format, lint, types and the fast tests: a minute and a half, for every commit'
 	@echo 'make soak    kill -9, ROUNDS=1000 times: nothing acknowledged is lost, nothing is doubled'
 	@echo 'make fuzz    bytes that break something: SEED=... SECONDS_EACH=60 ENGINE=... TARGETS=...'
@@ -43,6 +47,11 @@ test:
 	@packaging/setup-dev test
 	@$(if $(ARGS),,$(BUILD_BOTH))
 	@$(RUN) pytest $(if $(ARGS),$(ARGS),-n auto $(if $(COVERAGE_MIN),--cov --cov-fail-under=$(COVERAGE_MIN)))
+
+# `make test` has the tests of the listeners themselves on either transport; this is all the rest.
+test-tornado:
+	@packaging/setup-dev test
+	@PLIVOSTATUSD_TRANSPORT=tornado $(RUN) pytest $(or $(ARGS),-n auto $(TORNADO_TESTS))
 
 check:
 	@packaging/setup-dev check

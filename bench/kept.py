@@ -95,7 +95,7 @@ def judge(
         heard.setdefault(uuid, set()).add(status)
     wrong = sum(kept.statuses.get(uuid) not in statuses for uuid, statuses in heard.items())
     rank = STATUSES.index
-    stale = sum(kept.statuses[uuid] != max(heard[uuid], key=rank) for uuid in heard) - wrong
+    stale = sum(kept.statuses.get(uuid) != max(heard[uuid], key=rank) for uuid in heard) - wrong
     if wrong or (merges and stale):
         raise SystemExit(f"bench: {name} lies. {wrong + stale} messages have not their status")
     return stale

@@ -21,7 +21,7 @@ from plivostatusd.store import nonce_runs, snapshot
 APPLICATION_ID: Final = 0x504C5653  # "PLVS", so that file(1) and we can tell the file's kind
 BUSY_TIMEOUT_S: Final = 0.8
 EMPTYING_S: Final = 0.1
-CACHE_KIB: Final = 16_384
+CACHE_KIB: Final = 8_192
 WAL_KEPT_BYTES: Final = 16 * 1024 * 1024
 CHECKPOINT_PAGES: Final = 4_000  # against 1,000: 6% more callbacks a second (bench/README.md)
 _OTHERS: Final = stat.S_IRWXO

@@ -85,6 +85,8 @@ class Filter:
         return {column: value for column, value in wanted.items() if value is not None}
 
 
+CACHE: Final = "cache_size = -2048"  # KiB; with four times as much no question is faster
+
 _INDEXES: Final = {
     "recipient_number": "messages_by_recipient",
     "tag": "messages_by_tag",
@@ -144,7 +146,7 @@ class Reader:
                     _uri(self._path), uri=True, isolation_level=None
                 )
                 connection.row_factory = _record  # type: ignore[assignment]  # as sqlite3 has it
-                for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "cache_size = -8192"):
+                for pragma in ("query_only = ON", "wal_autocheckpoint = 0", CACHE):
                     await connection.execute(f"PRAGMA {pragma}")
                 self._connection = connection
             return self._connection
