@@ -17,11 +17,11 @@ from plivostatusd.flows.outbox.settling import Settling
 from plivostatusd.flows.outbox.stories import Stories
 from plivostatusd.flows.pace import Pace
 from plivostatusd.log import get_logger
-from plivostatusd.store import entries
+from plivostatusd.store import entries, rolls
 from plivostatusd.store.writer import overwrite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from plivostatusd.domain.message import Request
     from plivostatusd.flows.outbox.terms import Api, Gauges, Terms
@@ -42,6 +42,10 @@ HELD_HINT: Final = (
 )
 
 
+async def _one_turn() -> None:
+    await asyncio.sleep(0)
+
+
 class Outbox:
     """
     Takes sends, and calls Plivo at its own pace. Made and used on the event loop.
@@ -59,6 +63,7 @@ class Outbox:
         now_us: Callable[[], int],
         steady_us: Callable[[], int],
         probe_every_s: float = PROBE_EVERY_S,
+        give_way: Callable[[], Awaitable[None]] = _one_turn,
     ) -> None:
         self._writer = writer
         self._now_us = now_us
@@ -110,6 +115,7 @@ class Outbox:
             steady_us=steady_us,
             probe_every_s=probe_every_s,
             committed=self._look,
+            give_way=give_way,
         )
         self.settling = Settling(writer, self._intake, now_us=now_us, committed=self._look)
 
@@ -199,6 +205,14 @@ class Outbox:
             self._answers.tell(message_id)
         return found
 
+    async def write_out(self) -> None:
+        """
+        Write out the lists that the last process left in part, before its clock is forgotten.
+
+        Raises `StoreUnavailable`.
+        """
+        await rolls.write_out_rest(self._writer)
+
     async def start(self, *, doubt: str | None = None) -> None:
         """
         Look at what the last process left, then begin to call. Raises `StoreUnavailable`.
@@ -227,6 +241,7 @@ class Outbox:
 
     async def close(self) -> None:
         """Cut what is still on its way, and write down what is known of it."""
+        await self._intake.end(within_s=SETTLE_S_MAX)
         await self._calls.api.close()
         is_all_told = await self._stories.end(within_s=SETTLE_S_MAX)
         if is_all_told:
