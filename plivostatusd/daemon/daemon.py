@@ -205,7 +205,7 @@ class Daemon:
             self._metrics,
             now_us=self._clock.wall_us,
             steady_us=self._clock.steady_us,
-            give_way=courtesy.give_way,
+            courtesy=courtesy,
         )
         self._reconcile = Reconcile(
             writer,

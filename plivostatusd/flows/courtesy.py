@@ -53,9 +53,11 @@ class Courtesy:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(door)
             await self.give_way()
-            if not is_long and not self._are_coming():
+            if not is_long and not self.are_coming:
                 await stack.aclose()
             yield
 
-    def _are_coming(self) -> bool:
+    @property
+    def are_coming(self) -> bool:
+        """Say whether callbacks were met lately, by who gave way."""
         return asyncio.get_running_loop().time() < self._coming_until_s

@@ -16,9 +16,11 @@ from plivostatusd.domain.errors import (
     OutboxPaused,
     StoreUnavailable,
 )
-from plivostatusd.flows.outbox.intake import Intake
+from plivostatusd.flows.courtesy import Courtesy
+from plivostatusd.flows.outbox.intake import SLICE, Intake
 from plivostatusd.plivo.outcome import AccountRefused, Refused
 from plivostatusd.store import rolls
+from plivostatusd.store.writer import Writer
 from tests.unit.faulty_connection import FaultyConnection
 from tests.unit.scripted_plivo import Lost, passes, request, sending, terms
 
@@ -196,6 +198,24 @@ async def test_answered_elsewhere(tmp_path: Path) -> None:
 MANY = [f"+1415555{number:04}" for number in range(2 * rolls.STEP + 1)]
 
 
+class Rush(Courtesy):
+    """Callbacks come all the time; who gives way asks how many messages are left of rolls."""
+
+    def __init__(self, writer: Writer) -> None:
+        super().__init__(lambda: 0)
+        self.left: list[int] = []
+        self._writer = writer
+
+    async def give_way(self) -> None:
+        """Ask, instead of resting."""
+        self.left.append(await self._writer.submit(rolls.left))
+
+    @property
+    def are_coming(self) -> bool:
+        """Say that they do."""
+        return True
+
+
 async def test_a_long_list_is_all_there(tmp_path: Path) -> None:
     """A long list's acceptance comes back when all of its messages can be read, in their order."""
     async with sending(tmp_path, starts=False, queue_max=1_000) as house:
@@ -203,22 +223,20 @@ async def test_a_long_list_is_all_there(tmp_path: Path) -> None:
         accepted = await house.outbox.accept(given, sent_by="cron", key="k", is_awaited=False)
         assert [*accepted.ids] == house.place.rows("SELECT id FROM messages ORDER BY row")
         assert MANY == house.place.rows("SELECT recipient_number FROM messages ORDER BY row")
-        assert 4 == house.place.writer.commits
+        assert 2 == house.place.writer.commits  # no callback comes: one step for all
         again = await house.outbox.accept(given, sent_by="cron", key="k", is_awaited=False)
         assert (accepted.ids, True) == (again.ids, again.repeated)
 
 
 async def test_a_long_list_gives_way(tmp_path: Path) -> None:
-    """Between two steps of a long list others have their turn, however it is named or written."""
+    """While callbacks come a long list takes small steps, and gives way after each."""
     async with sending(tmp_path, starts=False, queue_max=1_000) as house:
-        jobs = []
-
-        async def give_way() -> None:
-            jobs.append(await house.place.writer.submit(rolls.left))
-
-        house.outbox._intake._give_way = give_way
+        rush = house.outbox._intake._courtesy = Rush(house.place.writer)
+        named = request(to=[f"+1415556{number:04}" for number in range(2 * SLICE + 1)])
+        await house.outbox._intake._named(named.drafts, 1)
+        assert [0, 0] == rush.left
         await house.outbox.accept(request(to=MANY), sent_by="cron", key=None)
-        assert [0, rolls.STEP + 1, 1, 0] == jobs
+        assert [rolls.STEP + 1, 1, 0] == rush.left[2:]
 
 
 async def test_a_long_list_whose_caller_goes_away(tmp_path: Path) -> None:
@@ -239,6 +257,7 @@ async def test_a_long_list_and_a_commit_that_fails(
     """A list whose own COMMIT reports an error is void; one that a step fails of is written out."""
     async with sending(tmp_path, starts=False, connect=FaultyConnection, queue_max=1_000) as house:
         monkeypatch.setattr("plivostatusd.flows.outbox.intake.RETRY_S", 0.001)
+        monkeypatch.setattr("plivostatusd.store.rolls.STEP_ALONE", rolls.STEP)
         for fault in ("with", "without"):
             house.place.connection.faults = [fault]
             with pytest.raises(StoreUnavailable):

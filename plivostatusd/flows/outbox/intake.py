@@ -20,9 +20,10 @@ from plivostatusd.store import rolls, submissions
 from plivostatusd.store.submissions import Accepted, Intent, Submission
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from plivostatusd.domain.message import Draft, Request
+    from plivostatusd.flows.courtesy import Courtesy
     from plivostatusd.flows.outbox.answers import Answers
     from plivostatusd.flows.outbox.gate import Gate
     from plivostatusd.flows.outbox.terms import Terms
@@ -44,7 +45,7 @@ class Intake:
     """
     Records intents. *committed* is called when there may be something new to send.
 
-    Between two steps of a long list *give_way* is awaited.
+    A long list gives way, by *courtesy*, between its steps.
     """
 
     def __init__(  # noqa: PLR0913 - it is composed of these, once, by the outbox
@@ -58,7 +59,7 @@ class Intake:
         steady_us: Callable[[], int],
         probe_every_s: float,
         committed: Callable[[], None],
-        give_way: Callable[[], Awaitable[None]],
+        courtesy: Courtesy,
     ) -> None:
         self.terms = terms
         self._writer = writer
@@ -68,7 +69,7 @@ class Intake:
         self._steady_us = steady_us
         self._probe_every_s = probe_every_s
         self._committed = committed
-        self._give_way = give_way
+        self._courtesy = courtesy
         self._stories = Stories()
         self._committing: set[tuple[str, str]] = set()
 
@@ -132,10 +133,10 @@ class Intake:
         """Write *roll* out, whatever comes; what is left when the process ends, the next does."""
         is_left = True
         while is_left and not self._writer.closed:
+            step = rolls.STEP if self._courtesy.are_coming else rolls.STEP_ALONE
+            job = partial(rolls.write_out, name=roll.name, known=roll, step=step)
             try:
-                is_left = await self._writer.submit(
-                    partial(rolls.write_out, name=roll.name, known=roll)
-                )
+                is_left = await self._writer.submit(job)
             except StoreUnavailable:
                 await asyncio.sleep(RETRY_S)
                 continue
@@ -143,7 +144,7 @@ class Intake:
                 log.exception("list_not_written_out", message_id=roll.name)
                 return
             self._committed()
-            await self._give_way()
+            await self._courtesy.give_way()
 
     async def end(self, *, within_s: float) -> None:
         """Wait until what was accepted is written out, *within_s* at most."""
@@ -202,7 +203,7 @@ class Intake:
         """Name the messages that *drafts* become, some at a time."""
         intents = _intents(drafts[:SLICE], now_us)
         for at in range(SLICE, len(drafts), SLICE):
-            await self._give_way()
+            await self._courtesy.give_way()
             intents += _intents(drafts[at : at + SLICE], now_us)
         return intents
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from plivostatusd.flows.courtesy import Courtesy
 from plivostatusd.flows.outbox.answers import Answers
 from plivostatusd.flows.outbox.backlog import Backlog
 from plivostatusd.flows.outbox.calls import Calls
@@ -21,7 +22,7 @@ from plivostatusd.store import entries, rolls
 from plivostatusd.store.writer import overwrite
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Callable, Iterable
 
     from plivostatusd.domain.message import Request
     from plivostatusd.flows.outbox.terms import Api, Gauges, Terms
@@ -42,10 +43,6 @@ HELD_HINT: Final = (
 )
 
 
-async def _one_turn() -> None:
-    await asyncio.sleep(0)
-
-
 class Outbox:
     """
     Takes sends, and calls Plivo at its own pace. Made and used on the event loop.
@@ -63,7 +60,7 @@ class Outbox:
         now_us: Callable[[], int],
         steady_us: Callable[[], int],
         probe_every_s: float = PROBE_EVERY_S,
-        give_way: Callable[[], Awaitable[None]] = _one_turn,
+        courtesy: Courtesy | None = None,
     ) -> None:
         self._writer = writer
         self._now_us = now_us
@@ -115,7 +112,7 @@ class Outbox:
             steady_us=steady_us,
             probe_every_s=probe_every_s,
             committed=self._look,
-            give_way=give_way,
+            courtesy=courtesy or Courtesy(lambda: 0),
         )
         self.settling = Settling(writer, self._intake, now_us=now_us, committed=self._look)
 
