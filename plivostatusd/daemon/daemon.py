@@ -205,6 +205,7 @@ class Daemon:
             self._metrics,
             now_us=self._clock.wall_us,
             steady_us=self._clock.steady_us,
+            courtesy=courtesy,
         )
         self._reconcile = Reconcile(
             writer,
@@ -258,6 +259,7 @@ class Daemon:
 
     async def _is_awake(self) -> bool:
         try:
+            await self._outbox.write_out()
             self._past = await self._pulse.begin()
             await self._reconcile.begin()
             if last_us := await self._services.reader.last_callback_us():
@@ -317,6 +319,7 @@ class Daemon:
             free_bytes_min=config.store.spool_reserve + FREE_BYTES_BESIDE_RESERVE,
             now_us=self._clock.wall_us,
             give_way=courtesy.give_way,
+            turn=courtesy.turn,
             stopping=stopping,
             failures=Failures(self._metrics.registry, stopping),
             in_flight=InFlight(),

@@ -25,7 +25,7 @@ from plivostatusd.domain.errors import StartRefused
 from plivostatusd.host.clock import wall_us
 from plivostatusd.host.filesystem import refuse_network
 from plivostatusd.host.lock import LOCK_NAME, DirectoryLock
-from plivostatusd.store import database, entries, mending, pulse, watching
+from plivostatusd.store import database, entries, mending, pulse, rolls, watching
 from plivostatusd.store.salvage import Salvaged, salvage
 from plivostatusd.store.snapshot import sync
 from plivostatusd.store.transaction import Transaction
@@ -133,6 +133,8 @@ def _prepare(staged: Path, source: Path, now_us: int) -> tuple[int, int, Mended]
         connection.execute("BEGIN IMMEDIATE")
         transaction = Transaction(connection)
         mended = mending.mend(transaction)
+        for name in rolls.unfinished(transaction):
+            rolls.finish(transaction, name)
         unsettled = entries.void(transaction, REASON, now_us)
         watching.begin_anew(transaction)
         _begin_anew(transaction, now_us)

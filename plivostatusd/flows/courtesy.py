@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
+COMING_S: Final = 0.25
+"""Where one was met, more are on their way for so long."""
 REST_S: Final = 0.002
 """What a callback takes from its last byte to its answer, when nothing is in its way."""
 RESTS_MAX: Final = 5
@@ -24,6 +27,8 @@ class Courtesy:
 
     def __init__(self, waiting: Callable[[], int]) -> None:
         self._waiting = waiting
+        self._door, self._long_door = asyncio.Lock(), asyncio.Lock()
+        self._coming_until_s = 0.0
 
     async def give_way(self) -> None:
         """Let others have a turn; return when no callback waits, or after ten milliseconds."""
@@ -31,4 +36,28 @@ class Courtesy:
         for _ in range(RESTS_MAX):
             if not self._waiting():
                 return
+            self._coming_until_s = asyncio.get_running_loop().time() + COMING_S
             await asyncio.sleep(REST_S)
+
+    @asynccontextmanager
+    async def turn(self, *, is_long: bool = False) -> AsyncGenerator[None]:
+        """
+        Let one in after the other, each when no callback waits, or after ten milliseconds.
+
+        While callbacks come the next one is let in when this one is done: what a callback finds in
+        front of it, on the loop and in the writer, is one. Else at once, so that many share a
+        COMMIT; but each has a turn of the loop of its own. Those that are *long* always go one by
+        one, by a door of theirs, and give way between their steps.
+        """
+        door = self._long_door if is_long else self._door
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(door)
+            await self.give_way()
+            if not is_long and not self.are_coming:
+                await stack.aclose()
+            yield
+
+    @property
+    def are_coming(self) -> bool:
+        """Say whether callbacks were met lately, by who gave way."""
+        return asyncio.get_running_loop().time() < self._coming_until_s

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from plivostatusd.domain.errors import Refusal
 from plivostatusd.log import get_logger
-from plivostatusd.store import forgetting, rebuilding
+from plivostatusd.store import forgetting, rebuilding, rolls
 from plivostatusd.store.failure import told
 from plivostatusd.store.forgetting import Blanked, Found, Number
 
@@ -95,6 +95,7 @@ class Forgetting:
     async def _forget(
         self, number: Number, by: str, look: Look, counts: Counter[str]
     ) -> AsyncGenerator[dict[str, Any], None]:
+        await rolls.write_out_rest(self._writer)
         connection = await look(rebuilding.connect, self._path)
         try:
             for what, find in (

@@ -2,50 +2,29 @@
 Taking sends inside a transaction: the intents of one `POST /send`, and the key they came under.
 
 All of a submission is recorded or nothing is. Afterwards its entries are in the outbox
-(store/entries.py).
+(store/entries.py); those of a long list that is accepted as a roll come there step by step
+(store/rolls.py).
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain import phone, statuses
 from plivostatusd.domain.errors import KeyReused, LimitReached
-from plivostatusd.store import counting, entries, folding
+from plivostatusd.store import entries, folding, rolls
 from plivostatusd.store.entries import DAY_US
+from plivostatusd.store.rolls import Roll
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from plivostatusd.domain.message import Draft
-    from plivostatusd.store.counting import Key
     from plivostatusd.store.reader import Record
     from plivostatusd.store.transaction import Transaction
-
-
-# For lists: one statement a table, in which SQLite goes through a thousand messages without Python,
-# and so without its lock, which each statement would give up and wait for again.
-_LAST_ROW: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'messages'"
-_INSERT_MESSAGES: Final = """
-INSERT INTO messages (row, id, ref, recipient_number, country, sender_number, message_body, tag,
-                      options, sent_by, current_status, created_at, updated_at, room)
-SELECT ?2 + key + 1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3, ?4, ?5, ?6, ?7,
-       'pending', ?8, ?8, zeroblob(?9)
-FROM json_each(?1) ORDER BY key
-"""
-_INSERT_EVENTS: Final = """
-WITH RECURSIVE new (row) AS (SELECT ?1 + 1 UNION ALL SELECT row + 1 FROM new LIMIT ?2)
-INSERT INTO events (message, status, received_at, source, trust, status_after)
-SELECT row, 'pending', ?3, 'send', 'local', 'pending' FROM new
-"""
-_INSERT_ENTRIES: Final = """
-WITH RECURSIVE new (row) AS (SELECT ?1 + 1 UNION ALL SELECT row + 1 FROM new LIMIT ?2)
-INSERT INTO outbox (message, state, accepted_at, due_at) SELECT row, 'pending', ?3, ?3 FROM new
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,21 +79,29 @@ def find_key(transaction: Transaction, scope: str, key: str, fingerprint: bytes)
         return None
     if row[0] != fingerprint:
         raise KeyReused
-    return Accepted(tuple(row[2].split()), bool(row[1]))
+    ids = tuple(row[2].split())
+    rolls.finish(transaction, ids[0])  # for whoever asks what became of them
+    return Accepted(ids, bool(row[1]))
 
 
-def accept(transaction: Transaction, submission: Submission) -> Accepted:
+def accept(
+    transaction: Transaction, submission: Submission, *, roll: Roll | None = None
+) -> Accepted:
     """
     Record every intent of *submission*, or find what its key led to before.
 
-    Raises `KeyReused` and `LimitReached`, both before anything is written.
+    With a *roll* of them that alone is kept, to be written out (store/rolls.py). Raises `KeyReused`
+    and `LimitReached`, both before anything is written.
     """
     if submission.key is not None:
         known = find_key(transaction, submission.sent_by, submission.key, submission.fingerprint)
         if known is not None:
             return known
     check_limits(transaction, submission)
-    _record_all(transaction, submission)
+    if roll is not None:
+        rolls.keep(transaction, roll)
+    else:
+        _record_all(transaction, submission)
     ids = tuple(intent.id for intent in submission.intents)
     if submission.key is not None:
         transaction.execute(
@@ -134,7 +121,7 @@ def accept(transaction: Transaction, submission: Submission) -> Accepted:
 def check_limits(transaction: Transaction, submission: Submission) -> None:
     """Count *submission* into its day. Raises `LimitReached` before anything is written."""
     count = len(submission.intents)
-    if entries.open_count(transaction) + count > submission.queue_max:
+    if entries.open_count(transaction) + rolls.left(transaction) + count > submission.queue_max:
         raise LimitReached("The outbox is full (send.queue_max)", retry_after_s=10)
     day, rest_us = divmod(submission.now_us, DAY_US)
     if submission.per_day:
@@ -189,8 +176,23 @@ def record_intent(
         "INSERT INTO outbox (message, state, accepted_at, due_at) VALUES (?1, 'pending', ?2, ?2)",
         (row, submission.steady_us),
     )
-    transaction.count(None, _figure(submission, draft, country))
+    transaction.count(None, rolls.figure(now_us, country, draft.tag))
     transaction.move(None, entries.tally_of("pending"))
+
+
+def roll_of(submission: Submission, intents: Sequence[Intent]) -> Roll:
+    """Make a roll of *intents*, some of *submission*'s, which differ by their recipients alone."""
+    draft = intents[0].draft
+    return Roll(
+        named=[(each.id, each.ref, each.draft.to) for each in intents],
+        sender=draft.sender,
+        text=draft.text,
+        tag=draft.tag,
+        options=_spell_options(draft),
+        sent_by=submission.sent_by,
+        now_us=submission.now_us,
+        steady_us=submission.steady_us,
+    )
 
 
 def _record_all(transaction: Transaction, submission: Submission) -> None:
@@ -198,35 +200,9 @@ def _record_all(transaction: Transaction, submission: Submission) -> None:
         record_intent(transaction, submission.intents[0], submission)
         return
     alike = groupby(submission.intents, key=lambda intent: replace(intent.draft, to=""))
-    for draft, intents in alike:
-        _record_alike(transaction, list(intents), draft, submission)
-
-
-def _record_alike(
-    transaction: Transaction, intents: list[Intent], draft: Draft, submission: Submission
-) -> None:
-    """Record intents that differ from *draft* by their recipients alone."""
-    count, now_us = len(intents), submission.now_us
-    (last,) = transaction.execute(_LAST_ROW).fetchone()
-    countries = [phone.calling_code(each.draft.to) for each in intents]
-    named = [
-        (each.id, each.ref, each.draft.to, country)
-        for each, country in zip(intents, countries, strict=True)
-    ]
-    alike = (draft.sender, draft.text, draft.tag, _spell_options(draft), submission.sent_by)
-    room = folding.ROOM_BYTES
-    transaction.execute(_INSERT_MESSAGES, (json.dumps(named), last, *alike, now_us, room))
-    transaction.execute(_INSERT_EVENTS, (last, count, now_us))
-    transaction.execute(_INSERT_ENTRIES, (last, count, submission.steady_us))
-    for country, of_country in Counter(countries).items():
-        transaction.count(None, _figure(submission, draft, country), of_country)
-    transaction.move(None, entries.tally_of("pending"), count)
-
-
-def _figure(submission: Submission, draft: Draft, country: str | None) -> Key:
-    """Say where a message is counted that nothing is known of yet."""
-    unheard = (None,) * 4
-    return counting.key((submission.now_us, statuses.PENDING, country, draft.tag, *unheard))
+    for _, intents in alike:
+        roll = roll_of(submission, list(intents))
+        rolls.record(transaction, roll, roll.named)
 
 
 def _spell_options(draft: Draft) -> str | None:
@@ -279,7 +255,8 @@ def withdraw(transaction: Transaction, submission: Submission) -> bool:
         for intent in submission.intents
         if (message := folding.by_ref(transaction, intent.ref)) is not None
     ]
-    if not rows:
+    left = rolls.forget(transaction, submission.intents[0].id)
+    if not rows and not left:
         return False
     for row in rows:
         entries.forget(transaction, row)
@@ -287,7 +264,7 @@ def withdraw(transaction: Transaction, submission: Submission) -> bool:
         folding.delete(transaction, row)
     transaction.execute(
         "UPDATE sends_by_day SET n = n - ? WHERE day = ?",
-        (len(rows), submission.now_us // DAY_US),
+        (len(rows) + left, submission.now_us // DAY_US),
     )
     transaction.execute(
         "DELETE FROM idempotency WHERE scope = ? AND key = ? AND message_ids = ?",

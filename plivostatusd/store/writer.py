@@ -6,6 +6,7 @@ fsync), that every waiter hears its own outcome, and that one bad row never fail
 While the store cannot be opened, or is damaged, every job fails; it is opened as soon as it can be.
 Jobs that wait at the same moment share one transaction (group commit): nothing waits for a timer,
 and a batch grows while the one before it is on its way to disk. A batch is one hop to the thread.
+Callbacks are in the next one, whoever else waits (store/line.py).
 
 The connection is plain sqlite3 in a thread of our own, because a transaction through aiosqlite is
 three hops or more and can be left open by a cancelled caller (DECISIONS.md, 2026-11-23).
@@ -37,12 +38,12 @@ from plivostatusd.store import database, nonces
 from plivostatusd.store.failure import is_of_one_job, left_nothing, unavailable
 from plivostatusd.store.handle import Handle
 from plivostatusd.store.ledger import Ledger
+from plivostatusd.store.line import Line
 from plivostatusd.store.pledge import Pledge, Told
 from plivostatusd.store.transaction import Transaction
 
 log = get_logger()
 
-JOBS_PER_BATCH_MAX: Final = 512
 UNDO_RETRY_S: Final = 0.5
 JOBS_S_MAX: Final = 20.0
 """What the jobs of a batch may take before the watchdog takes the thread for stuck."""
@@ -112,7 +113,7 @@ class Writer:
         self._handle = handle
         self._ledger = Ledger()  # the writer's thread's
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: Line[_Waiting] = Line()
         self._unsure: list[_Waiting] = []
         self._running: asyncio.Task[None] | None = None
         self._committing = False  # the writer's thread: the last transaction got as far as COMMIT
@@ -199,7 +200,7 @@ class Writer:
         if self._closed:
             waiting.fail(StoreUnavailable("The daemon is stopping"))
             return
-        self._waiting.append(waiting)
+        self._waiting.add(waiting, is_impatient=waiting.impatient)
         if self._running is None:
             self._running = asyncio.get_running_loop().create_task(self._run())
 
@@ -234,8 +235,7 @@ class Writer:
         loop = asyncio.get_running_loop()
         try:
             while self._waiting or (self._unsure and await self._is_to_be_undone()):
-                count = min(len(self._waiting), JOBS_PER_BATCH_MAX)
-                batch = [self._waiting.popleft() for _ in range(count)]
+                batch = self._waiting.take()
                 commit = loop.run_in_executor(self._thread, self._commit, batch)
                 while not commit.done():
                     await asyncio.wait([commit], timeout=self.commit_timeout_s / 4)
@@ -257,9 +257,9 @@ class Writer:
         for waiting in batch:
             _refuse_late(waiting, before_s)
         # Whoever hears may submit something at once.
-        behind, self._waiting = self._waiting, deque()
+        behind, self._waiting.impatient = self._waiting.impatient, deque()
         kept = [waiting for waiting in behind if not _refuse_late(waiting, before_s)]
-        self._waiting.extendleft(reversed(kept))
+        self._waiting.impatient.extendleft(reversed(kept))
 
     def _tell(self, batch: list[_Waiting], result: _Result) -> None:
         self._note_health(result)

@@ -107,6 +107,7 @@ class Services:
     free_bytes_min: int
     now_us: Callable[[], int]
     give_way: Callable[[], Awaitable[None]]
+    turn: Callable[..., AbstractAsyncContextManager[None]]
     stopping: asyncio.Event
     in_flight: InFlight
     failures: Failures

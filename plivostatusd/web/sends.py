@@ -31,15 +31,14 @@ class SendHandler(Handler):
         query = self.query("wait")
         wait_s = seconds(query, "wait", self.services.wait_s, WAIT_S_MAX)
         key = self._key()
-        request = message.parse(self.fields(), default_sender=self.services.default_sender)
-        if request.is_list:  # its one transaction may be long: others go before it
-            await self.services.give_way()
         # While the daemon stops nobody calls Plivo: what is recorded is answered as it stands.
         is_awaited = wait_s > 0 and not self.services.stopping.is_set()
-        outbox = self.services.outbox
-        accepted = await outbox.accept(
-            request, sent_by=self.asker.name, key=key, is_awaited=is_awaited
-        )
+        fields = self.fields()
+        async with self.services.turn(is_long=isinstance(fields.get("to"), list)):
+            request = message.parse(fields, default_sender=self.services.default_sender)
+            accepted = await self.services.outbox.accept(
+                request, sent_by=self.asker.name, key=key, is_awaited=is_awaited
+            )
         log.debug(
             "send_recorded",
             request_id=self.request_id,
@@ -49,7 +48,11 @@ class SendHandler(Handler):
             sent_by=self.asker.name,
         )
         new = accepted.new
-        if new and is_awaited and await outbox.answered(accepted.ids, within_s=wait_s):
+        if (
+            new
+            and is_awaited
+            and await self.services.outbox.answered(accepted.ids, within_s=wait_s)
+        ):
             new = None  # it is no longer known how they stand
         if accepted.is_list:
             await self._answer_list(accepted, new)

@@ -91,7 +91,7 @@ def small() -> Iterator[None]:
     """
     Let checkpoints come often, waits end at once, and the log hold warnings without a print.
 
-    Of nonces two are filed at once, and two runs merged.
+    Of nonces two are filed at once, and two runs merged; of a roll one message is written a step.
     """
     structlog.configure(
         processors=[_drop], wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING)
@@ -102,6 +102,7 @@ def small() -> Iterator[None]:
         patch.setattr("plivostatusd.store.nonces.RUNS_PER_LEVEL", 2)
         patch.setattr("plivostatusd.store.keep.RETRY_S", 0.001)
         patch.setattr("plivostatusd.store.writer.UNDO_RETRY_S", 0.001)
+        patch.setattr("plivostatusd.store.rolls.STEP", 1)
         yield
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from plivostatusd.store import entries
+from plivostatusd.store import entries, rolls
 from plivostatusd.store.entries import Entry
 from plivostatusd.store.transaction import Transaction
 from tests.fault.shim_vfs import Shim
@@ -135,6 +135,8 @@ async def look(left: Path, promises: Sequence[Promise], received: Iterable[Recei
 
 def _claim_all(transaction: Transaction) -> list[str]:
     """Do what a start does with the outbox, and claim what is left."""
+    for name in rolls.unfinished(transaction):
+        rolls.finish(transaction, name)
     entries.recover(transaction, START_US, START_US)
     claimed = []
     while isinstance(entry := entries.claim(transaction, START_US + 60, START_US + 60), Entry):

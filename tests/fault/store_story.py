@@ -1,11 +1,11 @@
 """
 What a store goes through in its life, so told that any call beneath it can fail or be the last.
 
-Callbacks come on the bare path and on refs' paths, early, late and twice; sends are accepted,
-claimed and settled in each way; the disk is full for a while, the spool fills, and is drained; the
-write-ahead log is checkpointed on the way. Whoever tells it behaves as the daemon and those around
-it do: a send that was answered with an error is sent again by its caller, an outcome is written
-again until it is written.
+Callbacks come on the bare path and on refs' paths, early, late and twice; sends are accepted, a
+list of them as a roll, claimed and settled in each way; the disk is full for a while, the spool
+fills, and is drained; the write-ahead log is checkpointed on the way. Whoever tells it behaves as
+the daemon and those around it do: a send that was answered with an error is sent again by its
+caller, an outcome is written again until it is written.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, Final, Literal
 from plivostatusd.domain.errors import Refusal, StoreUnavailable
 from plivostatusd.domain.signature import Signed
 from plivostatusd.simulator import signed_request
-from plivostatusd.store import entries, submissions
+from plivostatusd.store import entries, rolls, submissions
 from plivostatusd.store.entries import Entry
 from plivostatusd.store.submissions import Accepted, Submission
 from plivostatusd.store.transaction import Transaction
@@ -142,12 +142,15 @@ class Story:
         """Take a send; its caller sends it again when told that it is not recorded."""
         for nth in range(tries):
             given = send(*to, nth=nth)
+            roll = submissions.roll_of(given, given.intents) if len(to) > 1 else None
             future = house.writer.submit(
-                partial(submissions.accept, submission=given),
+                partial(submissions.accept, submission=given, roll=roll),
                 undo=partial(submissions.withdraw, submission=given),
             )
             future.add_done_callback(partial(self._note_send, given))
             if not await self._is_refused(future):
+                for _ in to if roll else ():
+                    await self._write(house, partial(rolls.write_out, name=given.intents[0].id))
                 return
 
     def _note_send(self, given: Submission, future: asyncio.Future[Accepted]) -> None:

@@ -142,6 +142,7 @@ class Listeners:
 
     def _services(self, outbox: Outbox) -> Services:
         stopping = asyncio.Event()
+        courtesy = Courtesy(lambda: self.ingest.waiting)
         return Services(
             outbox=outbox,
             reconcile=self.reconcile,
@@ -172,7 +173,8 @@ class Listeners:
             store_path=self.store_path,
             free_bytes_min=1,
             now_us=now_us,
-            give_way=Courtesy(lambda: self.ingest.waiting).give_way,
+            give_way=courtesy.give_way,
+            turn=courtesy.turn,
             stopping=stopping,
             failures=Failures(self.metrics.registry, stopping, wait_s=0.01),
             in_flight=InFlight(),

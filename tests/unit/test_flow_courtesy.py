@@ -36,3 +36,50 @@ async def test_not_for_ever() -> None:
 
     await Courtesy(waiting).give_way()
     assert RESTS_MAX == len(asked)
+
+
+async def in_turn(
+    courtesy: Courtesy, noted: list[str], name: str, *, is_long: bool = False
+) -> None:
+    """Be one who comes, is in for two turns of the loop, and goes."""
+    async with courtesy.turn(is_long=is_long):
+        noted.append(f"+{name}")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        noted.append(f"-{name}")
+
+
+async def test_each_a_turn_of_its_own() -> None:
+    """Who comes together is let in one a turn of the loop, before the one in front is done."""
+    courtesy = Courtesy(lambda: 0)
+    noted: list[str] = []
+    turns: list[int] = []
+
+    async def count() -> None:
+        while len(noted) < 6:
+            turns.append(sum(each.startswith("+") for each in noted))
+            await asyncio.sleep(0)
+
+    await asyncio.gather(count(), *(in_turn(courtesy, noted, name) for name in "abc"))
+    assert ["+a", "+b", "+c"] == [each for each in noted if each.startswith("+")]
+    assert noted.index("+b") < noted.index("-a")
+    assert {0, 1, 2, 3} == set(turns)
+
+
+async def test_one_after_the_other_while_callbacks_come() -> None:
+    """Once a callback was met the next is let in when the one before is done."""
+    waiting = [1]
+    courtesy = Courtesy(lambda: waiting.pop() if waiting else 0)
+    noted: list[str] = []
+    await asyncio.gather(*(in_turn(courtesy, noted, name) for name in "abc"))
+    assert ["+a", "-a", "+b", "-b", "+c", "-c"] == noted
+
+
+async def test_long_ones_by_a_door_of_theirs() -> None:
+    """Long ones go one after the other, and keep nobody else waiting."""
+    courtesy = Courtesy(lambda: 0)
+    noted: list[str] = []
+    long = [in_turn(courtesy, noted, name, is_long=True) for name in "LM"]
+    await asyncio.gather(*long, in_turn(courtesy, noted, "s"))
+    assert ["+L", "-L", "+M", "-M"] == [each for each in noted if each[1] != "s"]
+    assert noted.index("+s") < noted.index("-L")

@@ -16,9 +16,13 @@ from plivostatusd.domain.errors import (
     OutboxPaused,
     StoreUnavailable,
 )
+from plivostatusd.flows.courtesy import Courtesy
+from plivostatusd.flows.outbox.intake import SLICE, Intake
 from plivostatusd.plivo.outcome import AccountRefused, Refused
+from plivostatusd.store import rolls
+from plivostatusd.store.writer import Writer
 from tests.unit.faulty_connection import FaultyConnection
-from tests.unit.scripted_plivo import Lost, request, sending, terms
+from tests.unit.scripted_plivo import Lost, passes, request, sending, terms
 
 
 async def test_committed_before_the_call(tmp_path: Path) -> None:
@@ -189,3 +193,108 @@ async def test_answered_elsewhere(tmp_path: Path) -> None:
         lost.arrive(house.plivo.accepted())
         await house.settled()
         assert "queued" == await house.status(message_id)
+
+
+MANY = [f"+1415555{number:04}" for number in range(2 * rolls.STEP + 1)]
+
+
+class Rush(Courtesy):
+    """Callbacks come all the time; who gives way asks how many messages are left of rolls."""
+
+    def __init__(self, writer: Writer) -> None:
+        super().__init__(lambda: 0)
+        self.left: list[int] = []
+        self._writer = writer
+
+    async def give_way(self) -> None:
+        """Ask, instead of resting."""
+        self.left.append(await self._writer.submit(rolls.left))
+
+    @property
+    def are_coming(self) -> bool:
+        """Say that they do."""
+        return True
+
+
+async def test_a_long_list_is_all_there(tmp_path: Path) -> None:
+    """A long list's acceptance comes back when all of its messages can be read, in their order."""
+    async with sending(tmp_path, starts=False, queue_max=1_000) as house:
+        given = request(to=MANY)
+        accepted = await house.outbox.accept(given, sent_by="cron", key="k", is_awaited=False)
+        assert [*accepted.ids] == house.place.rows("SELECT id FROM messages ORDER BY row")
+        assert MANY == house.place.rows("SELECT recipient_number FROM messages ORDER BY row")
+        assert 2 == house.place.writer.commits  # no callback comes: one step for all
+        again = await house.outbox.accept(given, sent_by="cron", key="k", is_awaited=False)
+        assert (accepted.ids, True) == (again.ids, again.repeated)
+
+
+async def test_a_long_list_gives_way(tmp_path: Path) -> None:
+    """While callbacks come a long list takes small steps, and gives way after each."""
+    async with sending(tmp_path, starts=False, queue_max=1_000) as house:
+        rush = house.outbox._intake._courtesy = Rush(house.place.writer)
+        named = request(to=[f"+1415556{number:04}" for number in range(2 * SLICE + 1)])
+        await house.outbox._intake._named(named.drafts, 1)
+        assert [0, 0] == rush.left
+        await house.outbox.accept(request(to=MANY), sent_by="cron", key=None)
+        assert [rolls.STEP + 1, 1, 0] == rush.left[2:]
+
+
+async def test_a_long_list_whose_caller_goes_away(tmp_path: Path) -> None:
+    """A list whose client vanishes during its commit is written out whole."""
+    async with sending(tmp_path, starts=False, queue_max=1_000) as house:
+        given = request(to=MANY)
+        gone = asyncio.ensure_future(house.outbox.accept(given, sent_by="cron", key=None))
+        await passes(lambda: house.place.writer.waiting)
+        gone.cancel()
+        await passes(lambda: house.place.rows("SELECT count(*) FROM messages") == [len(MANY)])
+        assert gone.cancelled()
+
+
+@pytest.mark.expect_log("batch_failed")
+async def test_a_long_list_and_a_commit_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list whose own COMMIT reports an error is void; one that a step fails of is written out."""
+    async with sending(tmp_path, starts=False, connect=FaultyConnection, queue_max=1_000) as house:
+        monkeypatch.setattr("plivostatusd.flows.outbox.intake.RETRY_S", 0.001)
+        monkeypatch.setattr("plivostatusd.store.rolls.STEP_ALONE", rolls.STEP)
+        for fault in ("with", "without"):
+            house.place.connection.faults = [fault]
+            with pytest.raises(StoreUnavailable):
+                await house.outbox.accept(request(to=MANY), sent_by="cron", key=None)
+            await house.place.writer.submit(lambda _: None)
+            assert [] == house.place.rows("SELECT id FROM messages")
+            assert [0] == [await house.place.writer.submit(rolls.left)]
+        house.place.connection.faults = ["fine", "without", "fine", "with", "with"]
+        await house.outbox.accept(request(to=MANY), sent_by="cron", key=None)
+        assert MANY == house.place.rows("SELECT recipient_number FROM messages ORDER BY row")
+
+
+async def test_a_long_list_of_the_last_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list that the last process accepted and left in part is sent whole by the next one."""
+    async with sending(tmp_path, starts=False, queue_max=1_000) as house:
+        monkeypatch.setattr(Intake, "_write_out", lambda *_: asyncio.sleep(0))
+        accepted = await house.outbox.accept(request(to=MANY), sent_by="cron", key=None)
+        await house.place.writer.submit(lambda tx: rolls.write_out(tx, accepted.ids[0]))
+        assert [rolls.STEP] == house.place.rows("SELECT count(*) FROM messages")
+    async with sending(tmp_path, starts=False, queue_max=1_000) as house:
+        await house.outbox.write_out()
+        assert [*accepted.ids] == house.place.rows("SELECT id FROM messages ORDER BY row")
+        await house.outbox.start()
+        await house.plivo.heard(len(MANY))
+        await house.settled()
+        assert {"queued"} == {*house.place.rows("SELECT current_status FROM messages")}
+
+
+@pytest.mark.expect_log("list_not_written_out")
+async def test_a_long_list_and_a_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that cannot be written out is told of, is still accepted, and waits for a start."""
+    async with sending(tmp_path, starts=False, queue_max=1_000) as house:
+        with monkeypatch.context() as patch:
+            patch.setattr(rolls, "record", lambda *_: 1 // 0)
+            await house.outbox.accept(request(to=MANY), sent_by="cron", key=None)
+        assert [] == house.place.rows("SELECT id FROM messages")
+        await house.outbox.write_out()
+        assert MANY == house.place.rows("SELECT recipient_number FROM messages ORDER BY row")

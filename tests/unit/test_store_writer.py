@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from plivostatusd.domain.errors import KeyReused, StoreUnavailable
+from plivostatusd.store.line import PATIENT_PER_BATCH_MAX
 from plivostatusd.store.transaction import Transaction
-from plivostatusd.store.writer import JOBS_PER_BATCH_MAX
 from tests.unit.store_place import Place, insert_fact, opened, rows_of
 
 NAMES = "SELECT name FROM facts WHERE name LIKE 'job %' ORDER BY name"
@@ -38,8 +38,8 @@ def bug(transaction: Transaction) -> None:
 async def test_waiting_jobs_share_one_transaction(tmp_path: Path) -> None:
     """Jobs that wait at the same moment are committed together, up to the batch's limit."""
     async with opened(tmp_path) as place:
-        done = await asyncio.gather(*jobs(place, *range(JOBS_PER_BATCH_MAX + 1)))
-        assert [f"job {n:04}" for n in range(JOBS_PER_BATCH_MAX + 1)] == done
+        done = await asyncio.gather(*jobs(place, *range(PATIENT_PER_BATCH_MAX + 1)))
+        assert [f"job {n:04}" for n in range(PATIENT_PER_BATCH_MAX + 1)] == done
         assert 2 == place.writer.commits
         assert done == place.rows(NAMES)
 
@@ -142,10 +142,10 @@ async def test_a_cancelled_caller_loses_nothing(tmp_path: Path) -> None:
 async def test_close_commits_what_waits(tmp_path: Path) -> None:
     """Everything submitted before the end is committed, and every waiter hears of it."""
     async with opened(tmp_path) as place:
-        futures = jobs(place, *range(JOBS_PER_BATCH_MAX * 2))
+        futures = jobs(place, *range(PATIENT_PER_BATCH_MAX * 2))
         await place.writer.close()
         assert all(future.done() and future.exception() is None for future in futures)
-        assert JOBS_PER_BATCH_MAX * 2 == len(place.rows(NAMES))
+        assert PATIENT_PER_BATCH_MAX * 2 == len(place.rows(NAMES))
 
 
 async def test_closed_takes_nothing(tmp_path: Path) -> None:

@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from plivostatusd.domain import identity
-from plivostatusd.domain.errors import KeyInFlight, LimitReached, OutboxPaused
-from plivostatusd.store import submissions
+from plivostatusd.domain.errors import (
+    KeyInFlight,
+    LimitReached,
+    OutboxPaused,
+    StoreUnavailable,
+)
+from plivostatusd.flows.outbox.stories import Stories
+from plivostatusd.log import get_logger
+from plivostatusd.store import rolls, submissions
 from plivostatusd.store.submissions import Accepted, Intent, Submission
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterator, Sequence
 
     from plivostatusd.domain.message import Draft, Request
+    from plivostatusd.flows.courtesy import Courtesy
     from plivostatusd.flows.outbox.answers import Answers
     from plivostatusd.flows.outbox.gate import Gate
     from plivostatusd.flows.outbox.terms import Terms
+    from plivostatusd.store.rolls import Roll
     from plivostatusd.store.writer import Writer
 
+log = get_logger()
 
 WAITING_MAX: Final = 5_000
 """Jobs before the store from which on sends are put off: each holds a request and its body."""
+SLICE: Final = 100
+"""Messages that are named in one go: a sixth of a millisecond."""
+RETRY_S: Final = 0.5
+WRITTEN_OUT_S_MAX: Final = 10.0
+"""For so long a list's answer waits until all of its messages can be read, should the disk fail."""
 
 
 class Intake:
-    """Records intents. *committed* is called when there may be something new to send."""
+    """
+    Records intents. *committed* is called when there may be something new to send.
+
+    A long list gives way, by *courtesy*, between its steps.
+    """
 
     def __init__(  # noqa: PLR0913 - it is composed of these, once, by the outbox
         self,
@@ -39,6 +59,7 @@ class Intake:
         steady_us: Callable[[], int],
         probe_every_s: float,
         committed: Callable[[], None],
+        courtesy: Courtesy,
     ) -> None:
         self.terms = terms
         self._writer = writer
@@ -48,6 +69,8 @@ class Intake:
         self._steady_us = steady_us
         self._probe_every_s = probe_every_s
         self._committed = committed
+        self._courtesy = courtesy
+        self._stories = Stories()
         self._committing: set[tuple[str, str]] = set()
 
     async def accept(
@@ -59,6 +82,8 @@ class Intake:
         Raises `KeyInFlight`, `KeyReused`, `LimitReached`, `OutboxPaused` and `StoreUnavailable`;
         after each of them nothing is recorded and nothing will be sent.
         """
+        now_us = self._now_us()
+        intents = await self._named(request.drafts, now_us)
         if key is not None and (sent_by, key) in self._committing:
             raise KeyInFlight
         if self._gate.paused is not None:
@@ -66,18 +91,19 @@ class Intake:
         if self._writer.waiting >= WAITING_MAX:
             raise LimitReached("Too many sends wait for the disk", retry_after_s=1)
         submission = self.submission(
-            request.drafts,
+            intents,
+            now_us,
             is_list=request.is_list,
             sent_by=sent_by,
             key=key,
             fingerprint=request.fingerprint,
         )
         if not is_awaited:
-            return await self._submit(submission)
+            return await self._record(submission)
         ids = [intent.id for intent in submission.intents]
         self._answers.expect(ids)
         try:
-            accepted = await self._submit(submission)
+            accepted = await self._record(submission)
         except BaseException:
             self._answers.forget(ids)
             raise
@@ -85,9 +111,49 @@ class Intake:
             self._answers.forget(ids)
         return accepted
 
-    def _submit(self, submission: Submission) -> asyncio.Future[Accepted]:
+    async def _record(self, submission: Submission) -> Accepted:
+        """Record *submission*; a long one as a roll, which is written out before this returns."""
+        if len(submission.intents) <= rolls.STEP:
+            return await self._submit(submission)
+        roll = submissions.roll_of(submission, submission.intents)
+        writing: list[asyncio.Task[None]] = []
+
+        def begin(committed: asyncio.Future[Accepted]) -> None:
+            if committed.exception() is None and committed.result().new is not None:
+                writing.append(self._stories.begin(self._write_out(roll)))
+
+        future = self._submit(submission, roll)
+        future.add_done_callback(begin)
+        accepted = await asyncio.shield(future)  # the list stays, should its caller be gone by then
+        if writing:
+            await asyncio.wait(writing, timeout=WRITTEN_OUT_S_MAX)
+        return accepted
+
+    async def _write_out(self, roll: Roll) -> None:
+        """Write *roll* out, whatever comes; what is left when the process ends, the next does."""
+        is_left = True
+        while is_left and not self._writer.closed:
+            step = rolls.STEP if self._courtesy.are_coming else rolls.STEP_ALONE
+            job = partial(rolls.write_out, name=roll.name, known=roll, step=step)
+            try:
+                is_left = await self._writer.submit(job)
+            except StoreUnavailable:
+                await asyncio.sleep(RETRY_S)
+                continue
+            except Exception:  # a bug of ours; the next start tries again, and says so
+                log.exception("list_not_written_out", message_id=roll.name)
+                return
+            self._committed()
+            await self._courtesy.give_way()
+
+    async def end(self, *, within_s: float) -> None:
+        """Wait until what was accepted is written out, *within_s* at most."""
+        if not await self._stories.end(within_s=within_s):
+            await self._stories.cut()
+
+    def _submit(self, submission: Submission, roll: Roll | None = None) -> asyncio.Future[Accepted]:
         future = self._writer.submit(
-            lambda tx: submissions.accept(tx, submission),
+            lambda tx: submissions.accept(tx, submission, roll=roll),
             undo=lambda tx: submissions.withdraw(tx, submission),
         )
         # At its end, however it ends: a caller may be gone by then, and the intent stays.
@@ -110,19 +176,19 @@ class Intake:
                 return known
         raise OutboxPaused(reason, retry_after_s=int(self._probe_every_s))
 
-    def submission(
+    def submission(  # noqa: PLR0913 - one a field
         self,
-        drafts: Sequence[Draft],
+        intents: Sequence[Intent],
+        now_us: int,
         *,
         is_list: bool,
         sent_by: str,
         key: str | None = None,
         fingerprint: bytes = b"",
     ) -> Submission:
-        """Name the messages that *drafts* become, under the limits of this moment."""
-        now_us = self._now_us()
+        """Put *intents* under the limits of this moment."""
         return Submission(
-            intents=[_intent(draft, now_us, random) for draft, random in _randomly(drafts)],
+            intents=intents,
             is_list=is_list,
             sent_by=sent_by,
             key=key,
@@ -132,6 +198,18 @@ class Intake:
             queue_max=self.terms.queue_max,
             per_day=self.terms.per_day,
         )
+
+    async def _named(self, drafts: Sequence[Draft], now_us: int) -> list[Intent]:
+        """Name the messages that *drafts* become, some at a time."""
+        intents = _intents(drafts[:SLICE], now_us)
+        for at in range(SLICE, len(drafts), SLICE):
+            await self._courtesy.give_way()
+            intents += _intents(drafts[at : at + SLICE], now_us)
+        return intents
+
+
+def _intents(drafts: Sequence[Draft], now_us: int) -> list[Intent]:
+    return [_intent(draft, now_us, random) for draft, random in _randomly(drafts)]
 
 
 def _randomly(drafts: Sequence[Draft]) -> Iterator[tuple[Draft, bytes]]:

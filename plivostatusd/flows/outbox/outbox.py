@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from plivostatusd.flows.courtesy import Courtesy
 from plivostatusd.flows.outbox.answers import Answers
 from plivostatusd.flows.outbox.backlog import Backlog
 from plivostatusd.flows.outbox.calls import Calls
@@ -17,7 +18,7 @@ from plivostatusd.flows.outbox.settling import Settling
 from plivostatusd.flows.outbox.stories import Stories
 from plivostatusd.flows.pace import Pace
 from plivostatusd.log import get_logger
-from plivostatusd.store import entries
+from plivostatusd.store import entries, rolls
 from plivostatusd.store.writer import overwrite
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Outbox:
         now_us: Callable[[], int],
         steady_us: Callable[[], int],
         probe_every_s: float = PROBE_EVERY_S,
+        courtesy: Courtesy | None = None,
     ) -> None:
         self._writer = writer
         self._now_us = now_us
@@ -110,6 +112,7 @@ class Outbox:
             steady_us=steady_us,
             probe_every_s=probe_every_s,
             committed=self._look,
+            courtesy=courtesy or Courtesy(lambda: 0),
         )
         self.settling = Settling(writer, self._intake, now_us=now_us, committed=self._look)
 
@@ -199,6 +202,14 @@ class Outbox:
             self._answers.tell(message_id)
         return found
 
+    async def write_out(self) -> None:
+        """
+        Write out the lists that the last process left in part, before its clock is forgotten.
+
+        Raises `StoreUnavailable`.
+        """
+        await rolls.write_out_rest(self._writer)
+
     async def start(self, *, doubt: str | None = None) -> None:
         """
         Look at what the last process left, then begin to call. Raises `StoreUnavailable`.
@@ -227,6 +238,7 @@ class Outbox:
 
     async def close(self) -> None:
         """Cut what is still on its way, and write down what is known of it."""
+        await self._intake.end(within_s=SETTLE_S_MAX)
         await self._calls.api.close()
         is_all_told = await self._stories.end(within_s=SETTLE_S_MAX)
         if is_all_told:

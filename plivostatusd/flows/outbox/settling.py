@@ -63,7 +63,7 @@ class Settling:
 
     async def send_again(self, message_id: str, *, by: str) -> str | None:
         """Send it as a new message, whose id comes back. Raises `LimitReached`, `TextGone`, too."""
-        terms: Submission = self._intake.submission((), is_list=False, sent_by=by)
+        terms: Submission = self._intake.submission((), self._now_us(), is_list=False, sent_by=by)
         new_id = identity.message_id(terms.now_us, os.urandom(identity.ID_BYTES))
         ref = identity.ref(os.urandom(identity.REF_BYTES))
         found = await self._write(

@@ -15,11 +15,12 @@ class Stories:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def begin(self, story: Coroutine[Any, Any, None]) -> None:
-        """Run *story* beside the others."""
+    def begin(self, story: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run *story* beside the others, as the task that is given."""
         task = asyncio.get_running_loop().create_task(story)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     @property
     def running(self) -> frozenset[asyncio.Task[None]]:
