@@ -32,7 +32,7 @@ from statistics import median
 
 from plivostatusd.domain import callback, identity
 from plivostatusd.domain.asking import Patience
-from plivostatusd.store import asks, database, figures, pruning, receipts, watching
+from plivostatusd.store import asks, database, figures, nonces, pruning, receipts, watching
 from plivostatusd.store.figures import Wanted
 from plivostatusd.store.ledger import Ledger
 from plivostatusd.store.reader import Filter, Reader
@@ -144,7 +144,9 @@ def _recorded(
         for each in batch:
             receipts.record(transaction, each)
         transaction.write_counts()
+        nonces.write(transaction)
         connection.execute("COMMIT")
+        transaction.committed()
         wall_s += time.perf_counter() - began_s
         cpu_s += time.process_time() - cpu_began_s
         count += BATCH

@@ -14,7 +14,6 @@ from plivostatusd.store import nonces, pruning, refusals
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plivostatusd.store.pruning import NonceKey
     from plivostatusd.store.transaction import Transaction
     from plivostatusd.store.writer import Writer
 
@@ -83,25 +82,11 @@ class Upkeep:
             before_us = now_us - int(retention.messages_s * 1_000_000)
             await self._all(lambda tx: pruning.delete_messages(tx, before_us))
             await self._all(lambda tx: pruning.delete_unnamed_events(tx, before_us))
-            await self._nonces(before_us)
+            await self._all(lambda tx: nonces.delete_dead(tx, before_us, retention.keys))
 
     async def _all(self, step: Callable[[Transaction], bool]) -> None:
         while await self._writer.submit(step):
             pass
-
-    async def _nonces(self, before_us: int) -> None:
-        after: NonceKey | None = pruning.NONCES_FROM_THE_FIRST
-        while after is not None:
-            after = await self._nonces_after(after, before_us)
-        keys = self.retention.keys
-        await self._all(lambda tx: nonces.delete_dead(tx, before_us, keys))
-
-    async def _nonces_after(self, after: NonceKey, before_us: int) -> NonceKey | None:
-        keys = self.retention.keys
-        last: NonceKey | None = await self._writer.submit(
-            lambda tx: pruning.delete_nonces(tx, after, before_us, keys)
-        )
-        return last
 
 
 def _refused_kept_us(text_s: float) -> int:

@@ -1,12 +1,15 @@
 """
 What the writer remembers of the ledger of nonces from one transaction to the next.
 
-Its truth is in the store (store/nonces.py); what is here spares the writer to ask for it.
+Its truth is in the store (store/nonces.py); what is here spares the writer to ask for it. What must
+agree with the store to the entry, `Known`, is lent to a transaction, which gives it back once it is
+committed: after any other end the next one reads it from the store.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from plivostatusd.store import nonce_runs
 from plivostatusd.store.sieve import FULL, Sieve
@@ -17,22 +20,54 @@ if TYPE_CHECKING:
 PAGES_PER_STEP: Final = 16
 
 
+@dataclass(slots=True)
+class Known:
+    """
+    What one transaction knows of the ledger, with what it has added itself.
+
+    *unfiled*: by their hashes the entries that are in no run, each the beginnings of its digests,
+    one behind the other; *held* counts these. *small* and *great* are the numbers of the runs.
+    """
+
+    unfiled: dict[bytes, bytes]
+    held: int
+    small: list[int]
+    great: list[int]
+
+
 class Ledger:
     """
     What the writer remembers of the ledger from one transaction to the next.
 
-    Nothing in it is wrong once a transaction is rolled back: the sieve then holds more than it
-    must, and the rest are hints.
+    But for what is lent, nothing in it is wrong once a transaction is rolled back: the sieve then
+    holds more than it must, and the rest are hints.
     """
 
-    __slots__ = ("_at", "coming", "has_work", "sieve", "unfiled")
+    __slots__ = ("_at", "_connection", "_known", "_total", "coming", "has_work", "sieve")
 
     def __init__(self) -> None:
         self.sieve: Sieve | None = None  # None until all small runs are in it
         self.coming: Sieve | None = Sieve()  # one that small runs are still put into
-        self.unfiled = 0
         self.has_work = True
         self._at = 0
+        self._known: Known | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._total = 0
+
+    def lend(self, connection: sqlite3.Connection) -> Known | None:
+        """
+        Give away what is known at the beginning of a transaction; None: it is to be read.
+
+        Nothing is known on another connection, nor once something else was written on this one.
+        """
+        known, self._known = self._known, None
+        is_same = connection is self._connection and connection.total_changes == self._total
+        return known if is_same else None
+
+    def take_back(self, connection: sqlite3.Connection, known: Known | None) -> None:
+        """Keep what a transaction knew that is committed now."""
+        self._known, self._connection = known, connection
+        self._total = connection.total_changes
 
     def catch_up(self, connection: sqlite3.Connection) -> None:
         """
@@ -64,10 +99,3 @@ class Ledger:
         self.sieve.add(nonce_runs.hashes_in(content))
         if self.coming is None and self.sieve.held > FULL:
             self.coming = Sieve()  # most of what is in the old one is in great runs by now
-
-
-class Places(NamedTuple):
-    """Where filed entries may stand, as one transaction knows it: the numbers of runs."""
-
-    small: list[int]
-    great: list[int]

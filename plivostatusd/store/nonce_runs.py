@@ -18,7 +18,7 @@ import struct
 from bisect import bisect_left
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import takewhile
+from itertools import groupby, islice, takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ ENTRIES_PER_PAGE: Final = 252
 """As many as fit on a page of SQLite's, which is 4 KiB, without a second one."""
 PAGES_PER_STEP: Final = 8
 FILED_AT_ONCE: Final = 1_024
-"""Entries that make a run. Until then they are in `nonces`: thirty pages that each batch writes."""
+"""Entries that make a run. Until then they are in `nonces`, and in the writer's memory."""
+AT_ONCE_MAX: Final = 1 << 16
+"""Entries of an older store that make a run: sorted in memory, which takes some 30 MiB."""
 GREAT_LEVEL: Final = 6
 """Runs of 4 million entries and more are not behind the sieve, and are merged two by two."""
 _PREFIX_BITS: Final = 37
@@ -44,6 +46,10 @@ _PAGES: Final = (
     "SELECT row, entries FROM nonce_pages WHERE row BETWEEN ? AND ? ORDER BY row LIMIT ?"
 )
 _DELETE: Final = "DELETE FROM nonce_pages WHERE row BETWEEN ? AND ?"
+
+
+Unfiled = tuple[bytes, str, int]
+"""Entries behind one another, with what `nonces` has beside them: key and seen_at."""
 
 
 class Run(NamedTuple):
@@ -66,9 +72,15 @@ def is_great(run: Run) -> bool:
     return level_of(run) >= GREAT_LEVEL
 
 
+@lru_cache(maxsize=64)  # whoever remembers one has looked for it
 def hash_of(nonce: str) -> bytes:
     """Tell a nonce from others, by 8 bytes."""
     return blake2b(nonce.encode(), digest_size=HASH_BYTES).digest()
+
+
+def entry_of(nonce: str, digest: bytes) -> bytes:
+    """Spell the entry of a request with this *digest* that bore *nonce*."""
+    return hash_of(nonce) + digest[:HASH_BYTES]
 
 
 def all_of(connection: sqlite3.Connection) -> list[Run]:
@@ -84,6 +96,28 @@ def make(connection: sqlite3.Connection, entries: int, key: str, seen_us: int) -
     ).lastrowid
     assert number is not None
     return number
+
+
+def file(connection: sqlite3.Connection, rows: Iterable[Unfiled]) -> list[bytes]:
+    """Make a run for each key of what stands in *rows*; all that is filed comes back."""
+    filed: list[bytes] = []
+    for key, of_key in groupby(sorted(rows, key=_key_of), _key_of):
+        contents, _, seen = zip(*of_key, strict=True)
+        entries = sorted(split(b"".join(contents)))
+        append(connection, make(connection, len(entries), key, max(seen)), entries)
+        filed += entries
+    return filed
+
+
+def _key_of(row: Unfiled) -> str:
+    return row[1]
+
+
+def file_older(connection: sqlite3.Connection, rows: Iterable[tuple[str, bytes, str, int]]) -> None:
+    """File *rows* of `nonces` as they were up to schema 5: nonce, digest, key and seen_at."""
+    given = ((entry_of(nonce, digest), key, seen_us) for nonce, digest, key, seen_us in rows)
+    while some := list(islice(given, AT_ONCE_MAX)):
+        file(connection, some)
 
 
 def append(connection: sqlite3.Connection, run: int, entries: Sequence[bytes]) -> None:
@@ -181,13 +215,13 @@ def _cut_off(
 def split(content: bytes) -> list[bytes]:
     """Give the entries that *content* is made of."""
     count = len(content) // ENTRY_BYTES
-    return list(struct.unpack(f"{ENTRY_BYTES}s" * count, content))
+    return list(struct.unpack_from(f"{ENTRY_BYTES}s" * count, content))
 
 
 def hashes_in(content: bytes) -> tuple[int, ...]:
     """Give the hashes of all entries that *content* is made of."""
     count = len(content) // ENTRY_BYTES
-    return struct.unpack(">" + "Q8x" * count, content)
+    return struct.unpack_from(">" + "Q8x" * count, content)
 
 
 def pages_after(

@@ -1,10 +1,11 @@
 """
 The bare path's ledger: which nonces were used there, and for which requests.
 
-New entries stand in the table `nonces`, as they came. By the thousand they are filed into sorted
-runs (`nonce_runs`), and runs into greater ones, a small step a transaction, so that neither a
-callback nor the disk pays for the size of the ledger. What is filed is known by its hash: of 64
-bits, which nobody can choose who does not hold the token.
+A nonce is known by its hash, of 64 bits, which nobody can choose who does not hold the token; a
+request by the beginning of its digest. New entries stand in the table `nonces`, which is only added
+to, and are known by heart (`ledger`). By the thousand they are filed into sorted runs
+(`nonce_runs`), and runs into greater ones, a small step a transaction, so that neither a callback
+nor the disk pays for the size of the ledger.
 
 A new nonce must be looked for wherever an old one may stand. Small runs are behind a `Sieve`, which
 nearly always says that it is not there; of great ones there are two or three, and each is asked for
@@ -17,112 +18,136 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from plivostatusd.store import nonce_runs
-from plivostatusd.store.ledger import Places
+from plivostatusd.store.ledger import Known
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from plivostatusd.store.nonce_runs import Run
+    from plivostatusd.store.nonce_runs import Run, Unfiled
     from plivostatusd.store.transaction import Transaction
 
 RUNS_PER_LEVEL: Final = 4
 GREATER_BY: Final = 16
 PAGES_PER_DELETION: Final = 50
 
-_DIGESTS: Final = "SELECT digest FROM nonces WHERE nonce = ?"
-_IS_FULL: Final = "SELECT 1 FROM nonces LIMIT 1 OFFSET ?"
-_FIRST: Final = "SELECT nonce, digest, key, seen_at FROM nonces ORDER BY nonce, digest LIMIT ?"
-_DELETE: Final = "DELETE FROM nonces WHERE (nonce, digest) <= (?, ?)"
-_INSERT: Final = "INSERT INTO nonces VALUES (?, ?, ?, ?)"
+_ALL: Final = "SELECT entries, key, seen_at FROM nonces"
+_OLD: Final = "SELECT row, key FROM nonces WHERE seen_at < ?"
+_INSERT: Final = "INSERT INTO nonces (entries, key, seen_at) VALUES (?, ?, ?)"
 
 
 def digests(transaction: Transaction, given: Iterable[str], digest: bytes) -> set[bytes]:
     """
     Give the digests of the bare path's requests that bore one of the nonces *given*.
 
-    Of filed ones 8 bytes are known; one that agrees with *digest* comes back as that.
+    Of each 8 bytes are known; one that agrees with *digest* comes back as that.
     """
-    found = {each for nonce in given for (each,) in transaction.execute(_DIGESTS, (nonce,))}
-    if wanted := list(_wanted(transaction, given)):
-        begin = digest[: nonce_runs.HASH_BYTES]
-        for each in nonce_runs.find(transaction.connection, wanted):
-            found.add(digest if each == begin else each)
-    return found
+    known, sieve = _known(transaction), transaction.sieve
+    unfiled, small, great = known.unfiled, known.small, known.great
+    found: list[bytes] = []
+    wanted: list[tuple[int, bytes]] = []
+    for one in map(nonce_runs.hash_of, given):
+        if one in unfiled:
+            found += _cut(unfiled[one])
+        if small and (sieve is None or sieve.may_hold(int.from_bytes(one, "big"))):
+            wanted += [(run, one) for run in small]
+        if great:
+            wanted += [(run, one) for run in great]
+    if wanted:
+        found += nonce_runs.find(transaction.connection, wanted)
+    if not found:
+        return set()
+    begin = digest[: nonce_runs.HASH_BYTES]
+    return {digest if each == begin else each for each in found}
 
 
-def _wanted(transaction: Transaction, given: Iterable[str]) -> Iterator[tuple[int, bytes]]:
-    """Say which hashes are to be looked for in which runs."""
-    small, great = _places(transaction)
-    if not (small or great):
-        return
-    ledger = transaction.ledger
-    sieve = ledger.sieve if ledger is not None else None
-    for nonce in given:
-        one = nonce_runs.hash_of(nonce)
-        if sieve is None or sieve.may_hold(int.from_bytes(one, "big")):
-            yield from ((run, one) for run in small)
-        yield from ((run, one) for run in great)
+def _cut(digests: bytes) -> list[bytes]:
+    size = nonce_runs.HASH_BYTES
+    return [digests[at : at + size] for at in range(0, len(digests), size)]
 
 
-def _places(transaction: Transaction) -> Places:
-    if transaction.places is None:
-        places = Places([], [])
-        for run in nonce_runs.all_of(transaction.connection):
-            (places.great if nonce_runs.is_great(run) else places.small).append(run.run)
-        transaction.places = places
-    return transaction.places
+def _known(transaction: Transaction) -> Known:
+    """Say what the transaction knows of the ledger, read from the store when it has to be."""
+    if transaction.known is None:
+        transaction.known = known = Known({}, 0, [], [])
+        for entries, *_ in (*transaction.all(_ALL), *transaction.unwritten):
+            for entry in nonce_runs.split(entries):
+                one, begin = entry[: nonce_runs.HASH_BYTES], entry[nonce_runs.HASH_BYTES :]
+                _learn(known, one, begin)
+        _look_at_runs(transaction, known)
+    return transaction.known
+
+
+def _look_at_runs(transaction: Transaction, known: Known) -> None:
+    """See which runs there are, once that may have changed."""
+    known.small, known.great = [], []
+    for run in nonce_runs.all_of(transaction.connection):
+        (known.great if nonce_runs.is_great(run) else known.small).append(run.run)
+
+
+def _learn(known: Known, one: bytes, begin: bytes) -> None:
+    known.unfiled[one] = known.unfiled.get(one, b"") + begin
+    known.held += 1
 
 
 def remember(
     transaction: Transaction, given: Collection[str], digest: bytes, key: str, seen_us: int
 ) -> None:
-    """Write down that a request with this *digest* bore the nonces *given*; file some when due."""
-    rows = [(nonce, digest, key, seen_us) for nonce in given]
-    transaction.connection.executemany(_INSERT, rows)
-    ledger = transaction.ledger
-    if ledger is None:
+    """Know that a request with this *digest* bore the nonces *given*; `write` writes it down."""
+    known, begin = _known(transaction), digest[: nonce_runs.HASH_BYTES]
+    entries = b""
+    for one in map(nonce_runs.hash_of, given):
+        _learn(known, one, begin)
+        entries += one + begin
+    transaction.unwritten.append((entries, key, seen_us))
+
+
+def write(transaction: Transaction) -> None:
+    """Write down what the transaction's jobs remember, once before COMMIT; file some when due."""
+    if not transaction.unwritten:
         return
-    ledger.unfiled += len(given)
-    is_due = ledger.has_work or ledger.unfiled >= nonce_runs.FILED_AT_ONCE
-    if is_due and not transaction.has_filed:
-        file_some(transaction)
+    ledger = transaction.ledger
+    if ledger is not None and not transaction.has_filed:
+        is_due = ledger.has_work or _known(transaction).held >= nonce_runs.FILED_AT_ONCE
+        if is_due:
+            file_some(transaction)
+    unwritten = sorted(transaction.unwritten, key=_key_of)
+    for key, of_key in groupby(unwritten, _key_of):
+        contents, _, seen = zip(*of_key, strict=True)
+        transaction.run(_INSERT, (b"".join(contents), key, max(seen)))
+    transaction.unwritten.clear()
+
+
+def _key_of(row: Unfiled) -> str:
+    return row[1]
 
 
 def file_some(transaction: Transaction) -> bool:
-    """File new entries, or do a step of merging runs; True while there may be more to do."""
+    """
+    File new entries, or do a step of merging runs; True while there may be more to do.
+
+    Only in a transaction of the ledger's, where there is one: its sieve must hear of what is filed.
+    """
     transaction.has_filed = True
-    transaction.places = None
     has_work = _file(transaction) or _merge(transaction)
     ledger = transaction.ledger
     if ledger is not None:
-        ledger.has_work, ledger.unfiled = has_work, 0
+        ledger.has_work = has_work
         has_work = has_work or ledger.coming is not None
     return has_work
 
 
 def _file(transaction: Transaction) -> bool:
-    """File the first thousand entries that are not, if there are as many."""
-    if transaction.one(_IS_FULL, (nonce_runs.FILED_AT_ONCE - 1,)) is None:
+    """File all entries that are in no run, if they are a thousand."""
+    if _known(transaction).held < nonce_runs.FILED_AT_ONCE:
         return False
-    rows = transaction.execute(_FIRST, (nonce_runs.FILED_AT_ONCE,)).fetchall()
-    for key, of_key in groupby(sorted(rows, key=_key_of), _key_of):
-        _file_all(transaction, list(of_key), key)
-    transaction.execute(_DELETE, rows[-1][:2])
-    return True
-
-
-def _key_of(row: tuple[str, bytes, str, int]) -> str:
-    return row[2]
-
-
-def _file_all(transaction: Transaction, rows: list[tuple[str, bytes, str, int]], key: str) -> None:
-    size = nonce_runs.HASH_BYTES
-    entries = sorted(nonce_runs.hash_of(nonce) + digest[:size] for nonce, digest, *_ in rows)
-    seen_us = max(row[3] for row in rows)
-    run = nonce_runs.make(transaction.connection, len(entries), key, seen_us)
-    nonce_runs.append(transaction.connection, run, entries)
+    rows = [*transaction.all(_ALL), *transaction.unwritten]
+    filed = nonce_runs.file(transaction.connection, rows)
+    transaction.execute("DELETE FROM nonces")
+    transaction.unwritten.clear()
+    transaction.known = None
     if transaction.ledger is not None:
-        transaction.ledger.filed(b"".join(entries))
+        transaction.ledger.filed(b"".join(filed))
+    return True
 
 
 def _merge(transaction: Transaction) -> bool:
@@ -142,6 +167,7 @@ def _merge(transaction: Transaction) -> bool:
     numbers = [run.run for run in sources]
     if not nonce_runs.merge_some(transaction.connection, target, numbers):
         nonce_runs.remove(transaction.connection, numbers)
+    _look_at_runs(transaction, _known(transaction))
     return True
 
 
@@ -177,16 +203,30 @@ def _kind_of(run: Run) -> tuple[str, int]:
 
 def delete_dead(transaction: Transaction, before_us: int, keys: Collection[str]) -> bool:
     """
-    Delete a step of a run whose tokens nobody trusts any more, if its newest entry is that old.
+    Delete entries whose tokens nobody trusts any more, if they are that old: a step of a run.
 
-    True while there may be more. What is being merged is left for later.
+    While a token that was configured then still is, a captured request may still verify (it bears a
+    signature by each), so its nonce stays. Entries go by what was written together, and by runs:
+    with the newest of them. True while there may be more. What is being merged is left for later.
     """
+    trusted = set(keys)
+    if _delete_unfiled(transaction, before_us, trusted):
+        return True
     runs = nonce_runs.all_of(transaction.connection)
     targets = {run.into_run for run in runs}
     for run in runs:
         is_at_rest = run.into_run is None and run.run not in targets
-        if is_at_rest and run.seen_us < before_us and set(keys).isdisjoint(run.key.split()):
-            transaction.places = None
+        if is_at_rest and run.seen_us < before_us and trusted.isdisjoint(run.key.split()):
             nonce_runs.delete_some(transaction.connection, run.run, PAGES_PER_DELETION)
+            _look_at_runs(transaction, _known(transaction))
             return True
     return False
+
+
+def _delete_unfiled(transaction: Transaction, before_us: int, trusted: set[str]) -> bool:
+    rows = transaction.all(_OLD, (before_us,))
+    dead = [(row,) for row, key in rows if trusted.isdisjoint(key.split())]
+    transaction.connection.executemany("DELETE FROM nonces WHERE row = ?", dead)
+    if dead:
+        transaction.known = None
+    return bool(dead)

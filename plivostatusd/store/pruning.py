@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Final
 from plivostatusd.store import folding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from plivostatusd.store.transaction import Transaction
 
 ROWS_PER_STEP: Final = 50
@@ -20,9 +18,6 @@ ROWS_PER_STEP: Final = 50
 KEYS_KEPT_US: Final = 48 * 3600 * 1_000_000
 _DAY_US: Final = 86_400_000_000
 _DAYS_KEPT: Final = 2
-
-NonceKey = tuple[str, bytes]
-NONCES_FROM_THE_FIRST: Final[NonceKey] = ("", b"")
 
 
 def blank_texts(transaction: Transaction, before_us: int) -> bool:
@@ -83,23 +78,3 @@ def delete_keys(transaction: Transaction, now_us: int) -> bool:
         (now_us - KEYS_KEPT_US, ROWS_PER_STEP),
     )
     return deleted.rowcount == ROWS_PER_STEP
-
-
-def delete_nonces(
-    transaction: Transaction, after: NonceKey, before_us: int, keys: Collection[str]
-) -> NonceKey | None:
-    """
-    Look at the nonces that follow *after*, and delete those whose token nobody trusts any more.
-
-    While a token that was configured then still is, a captured request may still verify (it bears a
-    signature by each), so its nonce stays. The last nonce looked at comes back, None at the end.
-    """
-    rows = transaction.execute(
-        "SELECT nonce, digest, key, seen_at FROM nonces WHERE (nonce, digest) > (?, ?)"
-        " ORDER BY nonce, digest LIMIT ?",
-        (*after, ROWS_PER_STEP),
-    ).fetchall()
-    trusted = set(keys)
-    dead = [row[:2] for row in rows if trusted.isdisjoint(row[2].split()) and row[3] < before_us]
-    transaction.connection.executemany("DELETE FROM nonces WHERE nonce = ? AND digest = ?", dead)
-    return rows[-1][:2] if len(rows) == ROWS_PER_STEP else None

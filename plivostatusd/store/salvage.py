@@ -17,7 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from plivostatusd.store import database
+from plivostatusd.store import database, nonce_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,12 +30,12 @@ _BY_ROW: Final = (
     "outbox",
     "asks",
     "sends_by_day",
+    "nonces",
     "nonce_runs",
     "nonce_pages",
 )
 _BY_KEY: Final = {
     "aliases": "id",
-    "nonces": "nonce, digest",
     "idempotency": "scope, key",
     "facts": "name",
 }
@@ -67,6 +67,9 @@ def salvage(damaged: Path, target: Path) -> Salvaged:
         new.execute("DELETE FROM facts")
         for table in (*_BY_ROW, *_BY_KEY):
             columns = _columns(old, table) & _columns(new, table)
+            if table == "nonces" and "entries" not in columns:
+                nonce_runs.file_older(new, _older_nonces(old, saved))
+                continue
             saved.rows[table] = _copy(old, new, table, sorted(columns), saved)
         _keep_numbers(new)
         new.execute("COMMIT")
@@ -89,7 +92,8 @@ def _copy(
         return 0
     names = ", ".join(columns)
     marks = ", ".join("?" * len(columns))
-    walk = _rows(old, table, names, saved) if table in _BY_ROW else _keys(old, table, names, saved)
+    key = _BY_KEY.get(table)
+    walk = _keys(old, table, names, saved, key=key) if key else _rows(old, table, names, saved)
     count = 0
     for row in walk:
         try:
@@ -153,11 +157,22 @@ def _next_readable(old: sqlite3.Connection, table: str, after: int) -> int | Non
     return None
 
 
+def _older_nonces(
+    old: sqlite3.Connection, saved: Salvaged
+) -> Iterator[tuple[str, bytes, str, int]]:
+    """Give the nonces of a store up to schema 5, nonsense left out."""
+    kinds = (str, bytes, str, int)
+    for row in _keys(old, "nonces", "nonce, digest, key, seen_at", saved, key="nonce, digest"):
+        if all(map(isinstance, row, kinds)) and len(row[1]) >= nonce_runs.HASH_BYTES:
+            yield row
+        else:
+            saved.holes += 1
+
+
 def _keys(
-    old: sqlite3.Connection, table: str, names: str, saved: Salvaged
+    old: sqlite3.Connection, table: str, names: str, saved: Salvaged, *, key: str
 ) -> Iterator[tuple[Any, ...]]:
-    """Give the rows of a table by its key: from both ends, up to what cannot be read."""
-    key = _BY_KEY[table]
+    """Give the rows of a table by its *key*: from both ends, up to what cannot be read."""
     backwards = ", ".join(f"{name} DESC" for name in key.split(", "))
     for order in (key, backwards):
         sql = f"SELECT {names} FROM {table} NOT INDEXED ORDER BY {order}"  # noqa: S608 - ours

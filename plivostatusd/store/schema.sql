@@ -111,12 +111,11 @@ CREATE INDEX events_by_message ON events (message);
 -- nonce again. On a ref's path those of the message's own events are looked at. The newest stand here;
 -- by the thousand they are filed in the two tables below (store/nonces.py).
 CREATE TABLE nonces (
-    nonce   TEXT    NOT NULL,
-    digest  BLOB    NOT NULL,
-    key     TEXT    NOT NULL,                              -- fingerprint of the token that verified it
-    seen_at INTEGER NOT NULL,
-    PRIMARY KEY (nonce, digest)
-) STRICT, WITHOUT ROWID;
+    row     INTEGER PRIMARY KEY,
+    entries BLOB    NOT NULL,                              -- as in nonce_pages, as they came
+    key     TEXT    NOT NULL,                              -- fingerprint of the token that verified them
+    seen_at INTEGER NOT NULL                               -- when the newest came
+) STRICT;
 
 -- Entries of the ledger that are filed: sorted, and never added to. Runs are merged into greater ones.
 CREATE TABLE nonce_runs (

@@ -44,5 +44,8 @@ class Sieve:
         bits = self._bits
         if not bits:
             return False
-        low, high = one & _MASK, one >> _UPPER
-        return bool(bits[low >> 3] >> (low & 7) & bits[high >> 3] >> (high & 7) & 1)
+        low = one & _MASK
+        if not bits[low >> 3] >> (low & 7) & 1:
+            return False
+        high = one >> _UPPER
+        return bool(bits[high >> 3] >> (high & 7) & 1)

@@ -11,25 +11,27 @@ if TYPE_CHECKING:
     import sqlite3
 
     from plivostatusd.store.counting import Key
-    from plivostatusd.store.ledger import Ledger, Places
+    from plivostatusd.store.ledger import Known, Ledger
+    from plivostatusd.store.nonce_runs import Unfiled
+    from plivostatusd.store.sieve import Sieve
 
 Row = tuple[Any, ...]
 
 
-Counts = tuple[Counter[str], Counter["Key"]]
+Kept = tuple[Counter[str], Counter["Key"], list["Unfiled"]]
 
 
 class Transaction:
     """
-    One open transaction: its statements, and the counts that change with it.
+    One open transaction: its statements, and the counts and nonces that its jobs add.
 
     A job raises a `Refusal` only before its first write: its neighbours' transaction goes on. What
-    is counted is written once for all jobs, before COMMIT: they share most of their rows.
+    is counted and remembered is written once for all jobs, before COMMIT: they share most rows.
     """
 
     __slots__ = (
         *("_cursor", "_figures", "_tallies", "connection", "execute"),
-        *("has_filed", "ledger", "places"),
+        *("has_filed", "known", "ledger", "unwritten"),
     )
 
     def __init__(self, connection: sqlite3.Connection, ledger: Ledger | None = None) -> None:
@@ -39,10 +41,17 @@ class Transaction:
         self._tallies: Counter[str] = Counter()
         self._figures: Counter[Key] = Counter()
         self.ledger = ledger
-        self.places: Places | None = None  # of the ledger, once asked for (store/nonces.py)
+        self.known: Known | None = None  # of the ledger, once asked for (store/nonces.py)
+        self.unwritten: list[Unfiled] = []  # entries of the ledger
         self.has_filed = False
         if ledger is not None:
+            self.known = ledger.lend(connection)
             ledger.catch_up(connection)
+
+    @property
+    def sieve(self) -> Sieve | None:
+        """The sieve before the ledger's small runs, if they are all in it."""
+        return None if self.ledger is None else self.ledger.sieve
 
     def close(self) -> None:
         """
@@ -94,6 +103,12 @@ class Transaction:
         row = self.one("SELECT n FROM tallies WHERE name = ?", (name,))
         return (row[0] if row else 0) + self._tallies[name]
 
+    def committed(self) -> None:
+        """Hear that COMMIT has worked, and only then."""
+        assert not self.unwritten
+        if self.ledger is not None:
+            self.ledger.take_back(self.connection, self.known)
+
     def write_counts(self) -> None:
         """Make what was counted last; the writer calls it once, before COMMIT."""
         for name, difference in self._tallies.items():
@@ -107,11 +122,11 @@ class Transaction:
         counting.write(self.connection, self._figures)
         self._figures.clear()
 
-    def snapshot(self) -> Counts:
-        """Remember what was counted so far, for a job that may have to be undone alone."""
-        return self._tallies.copy(), self._figures.copy()
+    def snapshot(self) -> Kept:
+        """Remember what is not written yet, for a job that may have to be undone alone."""
+        return self._tallies.copy(), self._figures.copy(), self.unwritten.copy()
 
-    def put_back(self, counts: Counts) -> None:
-        """Forget what was counted since *counts* was taken, and where the ledger's entries were."""
-        self._tallies, self._figures = counts
-        self.places = None
+    def put_back(self, kept: Kept) -> None:
+        """Forget what was counted and remembered since *kept* was taken."""
+        self._tallies, self._figures, self.unwritten = kept
+        self.known = None  # it is read again

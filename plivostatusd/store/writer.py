@@ -33,7 +33,7 @@ from plivostatusd.domain.errors import (
 )
 from plivostatusd.domain.worker import Worker
 from plivostatusd.log import get_logger, together
-from plivostatusd.store import database
+from plivostatusd.store import database, nonces
 from plivostatusd.store.failure import is_of_one_job, left_nothing, unavailable
 from plivostatusd.store.handle import Handle
 from plivostatusd.store.ledger import Ledger
@@ -402,9 +402,11 @@ class Writer:
                     _write_a_page(connection)
                 outcomes = [run(transaction, waiting.job) for waiting in batch]
                 transaction.write_counts()
+                nonces.write(transaction)
                 self._committing = True
                 self.worker.waits_for("the store's disk")
                 connection.execute("COMMIT")
+                transaction.committed()
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -481,7 +483,7 @@ def _run_job(transaction: Transaction, job: Job) -> _Outcome:
 
 def _run_alone(transaction: Transaction, job: Job) -> _Outcome:
     """Run a job in a savepoint of its own: one of its batch is bad, and only that one may fail."""
-    counts = transaction.snapshot()
+    kept = transaction.snapshot()
     transaction.execute("SAVEPOINT job")
     try:
         outcome = _run_job(transaction, job)
@@ -491,6 +493,6 @@ def _run_alone(transaction: Transaction, job: Job) -> _Outcome:
         outcome = _Outcome(error=error)
     if outcome.error is not None:
         transaction.execute("ROLLBACK TO job")
-        transaction.put_back(counts)
+        transaction.put_back(kept)
     transaction.execute("RELEASE job")
     return outcome

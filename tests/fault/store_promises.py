@@ -22,10 +22,11 @@ _KEPT: Final = {
     "called": (f"{_WAITING} AND state = 'pending'", 0),
     "settled": (_WAITING, 0),
 }
-# The digests that nonces were used for, of which 8 bytes are filed (store/nonce_runs.py).
+# The digests that nonces were used for, of which 8 bytes are kept (store/nonce_runs.py).
 _LEDGER: Final = """
-SELECT substr(digest, 1, 8) AS begin FROM nonces UNION ALL
-SELECT substr(entries, at * 16 + 9, 8) FROM nonce_pages JOIN (
+SELECT substr(entries, at * 16 + 9, 8) AS begin FROM (
+    SELECT entries FROM nonces UNION ALL SELECT entries FROM nonce_pages
+) JOIN (
     WITH RECURSIVE counted (at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM counted WHERE at < 999)
     SELECT at FROM counted
 ) ON at * 16 < length(entries)

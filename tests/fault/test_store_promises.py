@@ -21,7 +21,7 @@ VANDALS = {
         "INSERT INTO events (status, received_at, source, trust, digest)"
         " SELECT status, received_at, source, trust, digest FROM events WHERE digest NOTNULL"
     ),
-    "a nonce without its event": "INSERT INTO nonces VALUES ('n', x'00', 'k', 0)",
+    "a nonce without its event": ("INSERT INTO nonces VALUES (99, zeroblob(16), 'k', 0)"),
     "an event without its nonce": "DELETE FROM nonce_pages",
     "an intent without its event": "DELETE FROM events WHERE status = 'pending'",
     "neither waiting nor settled": (

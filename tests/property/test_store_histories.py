@@ -41,6 +41,7 @@ from plivostatusd.store import (
     findings,
     folding,
     inferring,
+    nonces,
     pruning,
     receipts,
     settling,
@@ -130,6 +131,7 @@ class Histories(RuleBasedStateMachine):
             except REFUSALS as refusal:
                 outcomes.append(refusal)
         transaction.write_counts()
+        nonces.write(transaction)
         self.connection.execute("COMMIT")
         return outcomes
 
@@ -180,13 +182,13 @@ class Histories(RuleBasedStateMachine):
 
     def call_back(self, callbacks: list[tuple[str | None, Callback]]) -> None:
         """Record a batch of callbacks, each twice."""
-        for ref, (number, status, trust, nonces, fields) in callbacks:
+        for ref, (number, status, trust, used, fields) in callbacks:
             given = arrival(
                 message_uuid=None if number is None else uuid(number),
                 status=status,
                 ref=ref,
                 trust=trust,
-                nonces=[f"nonce-{nonce}" for nonce in nonces],
+                nonces=[f"nonce-{nonce}" for nonce in used],
                 digest=repr((number, status, fields)).encode().ljust(16)[-16:],
                 received_us=self.now_us,
                 **fields,

@@ -200,7 +200,7 @@ def arrival(  # noqa: PLR0913 - one a field
         key_name="auth_token 1",
         key_fingerprint=key,
         nonces=tuple(nonces) or (f"nonce-{serial:012d}",),
-        digest=digest or serial.to_bytes(16, "big"),
+        digest=digest or serial.to_bytes(8, "big") * 2,
         raw=f"POST /plivo/{f'{ref}/' if ref else ''}status\n\n{pairs}".encode(),
         received_us=received_us,
         message_id=identity.message_id(received_us, os.urandom(10)),

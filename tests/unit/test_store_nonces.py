@@ -5,16 +5,21 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from plivostatusd.domain.errors import ReplayRefused
+from plivostatusd.domain.errors import ReplayRefused, StoreUnavailable
 from plivostatusd.store import database, ledger, nonce_runs, nonces, sieve
 from plivostatusd.store.ledger import Ledger
+from plivostatusd.store.salvage import salvage
 from plivostatusd.store.transaction import Transaction
+from tests.unit.faulty_connection import FaultyConnection
 from tests.unit.store_place import Place, opened, uuid
+
+Digests = defaultdict[str, set[bytes]]
 
 
 @pytest.fixture(autouse=True)
@@ -37,52 +42,102 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Life:
-    """A ledger, and what it must know: digests by nonce."""
+    """
+    A ledger, and what it must know: digests by nonce.
 
-    def __init__(self, connection: sqlite3.Connection, chance: random.Random) -> None:
-        self.connection = connection
+    What one of *mortal* bore may be deleted; it is known as long as the store holds it.
+    """
+
+    def __init__(self, path: Path, chance: random.Random) -> None:
+        self.path = path
+        self.connection = database.connect_writer(path)
         self.chance = chance
-        self.known: defaultdict[str, set[bytes]] = defaultdict(set)
+        self.known: Digests = defaultdict(set)
+        self.mortal: set[str] = set()
         self.ledger: Ledger | None = Ledger()
+        self.spared = 0
 
     def transaction(self) -> None:
-        """Do some things; see that all is known; commit, or roll back."""
+        """Do some things, seeing that all is known; commit, roll back, or lie about the commit."""
         self.connection.execute("BEGIN IMMEDIATE")
-        transaction = Transaction(self.connection, self.ledger)
-        before = {nonce: set(digests) for nonce, digests in self.known.items()}
+        # At times it is somebody without a ledger, who writes all the same.
+        transaction = Transaction(self.connection, self.ledger if self.happens(0.9) else None)
+        self.spared += transaction.known is not None
+        if self.happens(0.3):
+            self.compare(transaction)
+        before = copied(self.known)
         for _ in range(self.chance.randrange(4)):
             self.do(transaction)
-        if self.chance.random() < 0.25:
-            self.connection.execute("ROLLBACK")
-            self.known = defaultdict(set, before)
+        if self.happens(0.9):
+            nonces.write(transaction)
+            is_lost = self.happens(0.1)
         else:
-            self.connection.execute("COMMIT")
+            is_lost = True
+        self.connection.execute("ROLLBACK" if is_lost else "COMMIT")
+        if is_lost:
+            self.known = before
+        elif self.happens(0.9):  # else the error that COMMIT reported was none
+            transaction.committed()
+
+    def happens(self, probability: float) -> bool:
+        """Draw."""
+        return self.chance.random() < probability
+
+    def open_anew(self) -> None:
+        """Close, let another process do something to the store, and open it again."""
+        self.connection.close()
+        with closing(database.connect_writer(self.path)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            transaction = Transaction(connection)
+            self.remember(transaction)
+            nonces.write(transaction)
+            connection.execute("COMMIT")
+        self.connection = database.connect_writer(self.path)
+
+    def compare(self, transaction: Transaction) -> None:
+        """See that the ledger says what the store says, no more and no less."""
+        told = Transaction(self.connection)
+        for nonce in (*self.known, *self.mortal):
+            asked = (nonces.digests(each, [nonce], b"") for each in (transaction, told))
+            assert 1 == len({frozenset(each) for each in asked})
+        self.look(transaction)
 
     def do(self, transaction: Transaction) -> None:
-        """Remember a request, or file, or do either in a savepoint that fails; and look."""
-        doing = self.chance.choice(["remember", "remember", "remember", "file", "fail"])
+        """Remember a request, file or delete, or do so in a savepoint that fails; and look."""
+        doing = self.chance.choice(["remember"] * 5 + ["file", "delete", "fail", "fail"])
+        if doing == "fail":
+            kept, known = transaction.snapshot(), copied(self.known)
+            transaction.execute("SAVEPOINT job")
+            self.change(transaction, "remember")
+            self.change(transaction, self.chance.choice(["file", "delete", "remember"]))
+            self.look(transaction)
+            transaction.execute("ROLLBACK TO job")
+            transaction.put_back(kept)
+            self.known = known
+        else:
+            self.change(transaction, doing)
+        self.look(transaction)
+
+    def change(self, transaction: Transaction, doing: str) -> None:
+        """Do one thing."""
         if doing == "remember":
             self.remember(transaction)
         elif doing == "file":
-            nonces.file_some(transaction)
+            if transaction.ledger is self.ledger:  # who has none does not file beside one
+                nonces.file_some(transaction)
         else:
-            moves = transaction.snapshot()
-            known = {nonce: set(digests) for nonce, digests in self.known.items()}
-            transaction.execute("SAVEPOINT job")
-            self.remember(transaction)
-            nonces.file_some(transaction)
-            self.look(transaction)
-            transaction.execute("ROLLBACK TO job")
-            transaction.put_back(moves)
-            self.known = defaultdict(set, known)
-        self.look(transaction)
+            nonces.delete_dead(transaction, 2, {"key"})
 
     def remember(self, transaction: Transaction) -> None:
         """Remember a request of one nonce or two, new or used before with another."""
         new = [f"nonce-{self.chance.getrandbits(60)}" for _ in range(self.chance.choice([1, 2]))]
-        if self.known and self.chance.random() < 0.1:
-            new.append(self.chance.choice(list(self.known)))
         digest = self.chance.randbytes(16)
+        if self.happens(0.2):
+            nonces.remember(transaction, new, digest, "dead", 1)
+            self.mortal.update(new)
+            return
+        if self.known and self.happens(0.1):
+            new.append(self.chance.choice(list(self.known)))
         nonces.remember(transaction, new, digest, "key", 1)
         for nonce in new:
             self.known[nonce].add(digest)
@@ -98,50 +153,84 @@ class Life:
         assert set() == nonces.digests(transaction, [fresh, fresh + "x"], b"d" * 16)
 
 
+def copied(known: Digests) -> Digests:
+    """Copy, all the way down."""
+    return defaultdict(set, {nonce: set(digests) for nonce, digests in known.items()})
+
+
+@pytest.fixture
+def life(tmp_path: Path, chance: random.Random) -> Iterator[Life]:
+    """Begin one, on a fresh store."""
+    life = Life(tmp_path / "status.db", chance)
+    yield life
+    life.connection.close()
+
+
 @pytest.mark.parametrize("turn", range(8))
-def test_a_used_nonce_is_known(tmp_path: Path, chance: random.Random, turn: int) -> None:
+def test_a_used_nonce_is_known(life: Life, turn: int) -> None:
     """Of requests remembered and committed every nonce is known, with its digests; no other is."""
-    with closing(database.connect_writer(tmp_path / "status.db")) as connection:
-        life = Life(connection, chance)
-        for _ in range(80):
-            if life.chance.random() < 0.1:  # a new process
-                life.ledger = Ledger() if turn % 4 else None
-            life.transaction()
-        runs = nonce_runs.all_of(connection)
-        assert len(runs) > 1
-        pages = connection.execute("SELECT entries FROM nonce_pages").fetchall()
-        filed = sum(len(content) for (content,) in pages) // nonce_runs.ENTRY_BYTES
-        (unfiled,) = connection.execute("SELECT count(*) FROM nonces").fetchone()
-        assert filed + unfiled == sum(map(len, life.known.values()))
+    for _ in range(100):
+        if life.happens(0.05):  # a new process
+            life.ledger = Ledger() if turn % 4 else None
+        if life.happens(0.05):
+            life.open_anew()
+        life.transaction()
+    assert life.spared > 10 or not turn % 4  # else memory was never looked at
+    assert len(nonce_runs.all_of(life.connection)) > 1
+    asked = (row[0] for table in ("nonces", "nonce_pages") for row in entries_in(life, table))
+    stored = sum(len(content) for content in asked) // nonce_runs.ENTRY_BYTES
+    known = sum(map(len, life.known.values()))
+    assert known <= stored <= known + len(life.mortal)
 
 
-def test_the_sieve_is_made_anew(tmp_path: Path, chance: random.Random) -> None:
+def entries_in(life: Life, table: str) -> list[tuple[bytes]]:
+    """Give the entries that stand in a table."""
+    return life.connection.execute(f"SELECT entries FROM {table}").fetchall()  # noqa: S608 - ours
+
+
+def test_the_sieve_is_made_anew(life: Life) -> None:
     """A sieve that has become full is exchanged, and the new one holds all small runs."""
+    sieves = []
+    for _ in range(250):
+        life.transaction()
+        assert life.ledger is not None
+        sieves.append(life.ledger.sieve)  # kept, so that no two have one id
+    assert len({id(sieve) for sieve in sieves if sieve is not None}) > 1
+
+
+def unfiled(connection: sqlite3.Connection, numbers: Iterable[int], key: str = "key") -> None:
+    """Remember a request a number, each in a transaction of its own, without a ledger."""
+    for number in numbers:
+        connection.execute("BEGIN IMMEDIATE")
+        transaction = Transaction(connection)
+        digest = number.to_bytes(16, "big")
+        nonces.remember(transaction, [f"nonce-{number}"], digest, key, number)
+        nonces.write(transaction)
+        connection.execute("COMMIT")
+
+
+def test_a_batch_is_one_row(tmp_path: Path) -> None:
+    """What jobs remember in one transaction is written in one row a token, and then no more."""
     with closing(database.connect_writer(tmp_path / "status.db")) as connection:
-        life = Life(connection, chance)
-        sieves = []
-        for _ in range(150):
-            life.transaction()
-            assert life.ledger is not None
-            sieves.append(life.ledger.sieve)  # kept, so that no two have one id
-        assert len({id(sieve) for sieve in sieves if sieve is not None}) > 1
+        transaction = Transaction(connection)
+        for number, key in enumerate(["a", "b", "a"]):
+            nonces.remember(transaction, [f"nonce-{number}"], bytes([number]) * 16, key, number)
+        nonces.write(transaction)
+        nonces.write(transaction)
+        rows = connection.execute("SELECT key, length(entries), seen_at FROM nonces").fetchall()
+        assert [("a", 32, 2), ("b", 16, 1)] == rows
 
 
 def test_filing_comes_to_an_end(tmp_path: Path) -> None:
     """Step after step a ledger of any size is filed, into few runs, and then there is no more."""
     with closing(database.connect_writer(tmp_path / "status.db")) as connection:
-        connection.executemany(
-            "INSERT INTO nonces VALUES (?, ?, 'key', ?)",
-            [(f"nonce-{number}", number.to_bytes(16, "big"), number) for number in range(403)],
-        )
         remembered, steps = Ledger(), 0
-        has_more = True
-        while has_more:
-            connection.execute("BEGIN IMMEDIATE")
-            has_more = nonces.file_some(Transaction(connection, remembered))
-            connection.execute("COMMIT")
-            steps += 1
-            assert steps < 2_000
+        for first in range(0, 400, 4):
+            unfiled(connection, range(first, first + 4))
+            steps += file_all(connection, remembered)
+        unfiled(connection, range(400, 403))
+        assert 1 == file_all(connection, remembered)
+        assert steps < 2_000
         assert (3,) == connection.execute("SELECT count(*) FROM nonces").fetchone()
         runs = nonce_runs.all_of(connection)
         assert len(runs) <= 3 + 3 + 3
@@ -149,32 +238,100 @@ def test_filing_comes_to_an_end(tmp_path: Path) -> None:
         assert {None} == {run.into_run for run in runs}
 
 
-def test_dead_runs_are_deleted(tmp_path: Path) -> None:
-    """A run goes once nobody trusts its tokens and its newest entry is old; others stay."""
+def file_all(connection: sqlite3.Connection, remembered: Ledger | None = None) -> int:
+    """File and merge until there is nothing to do; how many steps that took comes back."""
+    steps, has_more = 0, True
+    while has_more:
+        connection.execute("BEGIN IMMEDIATE")
+        transaction = Transaction(connection, remembered)
+        has_more = nonces.file_some(transaction)
+        nonces.write(transaction)
+        connection.execute("COMMIT")
+        transaction.committed()
+        steps += 1
+    return steps
+
+
+def older(path: Path, schema: int) -> list[str]:
+    """Make a store of a schema in which nonces stood in an index, verbatim; give them."""
+    told = [f"nonce-{number}" for number in range(3_000)]
+    with closing(sqlite3.connect(path)) as connection:
+        for step in database.migrations()[:schema]:
+            connection.executescript(step)
+        connection.executemany(
+            "INSERT INTO nonces VALUES (?, ?, ?, ?)",
+            [(n, n.encode().ljust(16), f"key-{i % 3}", i) for i, n in enumerate(told)],
+        )
+        connection.execute(f"PRAGMA application_id = {database.APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {schema}")
+        connection.commit()
+    return told
+
+
+def all_known(path: Path, told: list[str]) -> bool:
+    """Say whether each nonce is known as that of its request, and no other is."""
+    with closing(database.connect_writer(path)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        transaction, remembered = Transaction(connection), Ledger()
+        while remembered.coming is not None:
+            transaction = Transaction(connection, remembered)
+        assert set() == nonces.digests(transaction, ["nonce-3000"], b"")
+        digest = [(nonce, nonce.encode().ljust(16)) for nonce in told]
+        return all({d} == nonces.digests(transaction, [n], d) for n, d in digest)
+
+
+@pytest.mark.parametrize("schema", [4, 5])
+def test_what_an_older_store_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schema: int
+) -> None:
+    """Migrated, a store knows all nonces that it had, with their requests, tokens and ages."""
+    monkeypatch.setattr(nonce_runs, "AT_ONCE_MAX", 1_000)
+    path = tmp_path / "status.db"
+    told = older(path, schema)
+    assert all_known(path, told)
+    with closing(database.connect_writer(path)) as connection:
+        runs = nonce_runs.all_of(connection)
+        assert 3 * 3 == len(runs)
+        newest = {run.key: run.seen_us for run in runs}
+        assert all(seen_us > 2_900 for seen_us in newest.values())
+        assert {"key-0", "key-1", "key-2"} == set(newest)
+        assert [] == connection.execute("SELECT * FROM nonces").fetchall()
+
+
+def test_salvaged_from_an_older_store(tmp_path: Path) -> None:
+    """What is saved of an older store are its nonces, too, but for what makes no sense."""
+    path, target = tmp_path / "old.db", tmp_path / "new.db"
+    told = older(path, 5)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO nonces VALUES ('nonsense', x'00', 'key', 1)")
+        connection.commit()
+    assert 1 == salvage(path, target).holes
+    assert all_known(target, told)
+
+
+def test_dead_entries_are_deleted(tmp_path: Path) -> None:
+    """They go once nobody trusts their tokens and the newest is old, filed or not; others stay."""
     with closing(database.connect_writer(tmp_path / "status.db")) as connection:
         for key, first in (("old", 0), ("old new", 100), ("new", 200)):
-            connection.executemany(
-                "INSERT INTO nonces VALUES (?, ?, ?, ?)",
-                [(f"nonce-{n}", n.to_bytes(16, "big"), key, n) for n in range(first, first + 40)],
-            )
+            unfiled(connection, range(first, first + 40), key)
+            file_all(connection)
+            unfiled(connection, range(first + 40, first + 42), key)
 
-        def all_steps(step: object, *arguments: object) -> None:
-            assert callable(step)
-            while step(Transaction(connection), *arguments):
+        def delete(before_us: int, keys: set[str]) -> list[bool]:
+            while nonces.delete_dead(Transaction(connection), before_us, keys):
                 pass
+            transaction = Transaction(connection)
+            asked = (5, 41, 105, 141, 205, 241)
+            return [bool(nonces.digests(transaction, [f"nonce-{n}"], b"")) for n in asked]
 
-        all_steps(nonces.file_some)
         assert {"old", "old new", "new"} == {run.key for run in nonce_runs.all_of(connection)}
-        all_steps(nonces.delete_dead, 30, {"new"})
-        assert {"old", "old new", "new"} == {run.key for run in nonce_runs.all_of(connection)}
-        all_steps(nonces.delete_dead, 300, {"new"})
+        assert [True] * 6 == delete(30, {"new"})
+        assert [False] + [True] * 5 == delete(41, {"new"})
+        assert [False] * 2 + [True] * 4 == delete(300, {"new"})
         assert {"old new", "new"} == {run.key for run in nonce_runs.all_of(connection)}
-        transaction = Transaction(connection)
-        known = [bool(nonces.digests(transaction, [f"nonce-{n}"], b"")) for n in (5, 105, 205)]
-        assert [False, True, True] == known
-        all_steps(nonces.delete_dead, 300, set())
-        assert [] == nonce_runs.all_of(connection)
-        assert [] == connection.execute("SELECT * FROM nonce_pages").fetchall()
+        assert [False] * 6 == delete(300, set())
+        for table in ("nonces", "nonce_runs", "nonce_pages"):
+            assert [] == connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - ours
 
 
 async def _filed(place: Place) -> None:
@@ -182,7 +339,8 @@ async def _filed(place: Place) -> None:
         await place.record(message_uuid=uuid(number), nonces=[f"other-nonce-{number}"])
     while await place.writer.submit(nonces.file_some):
         pass
-    assert 0 == sum(place.rows("SELECT count(*) FROM nonces WHERE nonce LIKE 'mine%'"))
+    mine = nonce_runs.hash_of("mine-v2")
+    assert [] == place.rows("SELECT row FROM nonces WHERE instr(entries, ?)", mine)
 
 
 async def test_replay_rules_after_filing(tmp_path: Path) -> None:
@@ -218,3 +376,35 @@ async def test_a_nonce_outlives_its_filed_message(tmp_path: Path) -> None:
         with pytest.raises(ReplayRefused):
             await place.record(digest=b"o" * 16, **told)
         assert [] == place.rows("SELECT * FROM messages")
+
+
+@pytest.mark.expect_log("batch_failed")
+@pytest.mark.parametrize("fault", ["with", "without"])
+async def test_a_commit_that_fails(tmp_path: Path, fault: str) -> None:
+    """After a COMMIT that reported an error a request is a repeat just when it is in the store."""
+    async with opened(tmp_path, connect=FaultyConnection) as place:
+        await place.record(message_uuid=uuid(1), nonces=["mine-before"])
+        told = {"message_uuid": uuid(2), "nonces": ["mine-v2"], "digest": b"s" * 16}
+        place.connection.faults = [fault]
+        with pytest.raises(StoreUnavailable):
+            await place.record(**told)
+        again = await place.record(**told)
+        assert (fault == "with") == (again.cursor is None)
+        assert (
+            2 == len(place.rows("SELECT * FROM events")) == len(place.rows("SELECT * FROM nonces"))
+        )
+
+
+async def test_what_is_unfiled_is_known_by_heart(tmp_path: Path) -> None:
+    """After the first callback of a process none reads what is in no run; also after a refusal."""
+    async with opened(tmp_path) as place:
+        await place.record(message_uuid=uuid(1), nonces=["mine-1"])
+        asked: list[str] = []
+        place.connection.set_trace_callback(asked.append)
+        await place.record(message_uuid=uuid(1), nonces=["mine-2"])
+        with pytest.raises(ReplayRefused):
+            await place.record(message_uuid=uuid(2), nonces=["mine-1"], trust="url-only")
+        place.connection.set_trace_callback(None)
+        about = [sql for sql in asked if "nonces" in sql and "INTO events" not in sql]
+        assert 1 == len(about)
+        assert about[0].startswith("INSERT INTO nonces")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ GROWING = (
 )
 
 # `expire` walks the entries from the oldest recorded one on, to its LIMIT. A start that finds
-# another clock moves every instant of both tables, once. Filing takes the first nonces, to a LIMIT.
+# another clock moves every instant of both tables, once. Of `nonces` there are a thousand at most.
 ALLOWED = {"SCAN outbox", "SCAN asks", "SCAN nonces"}
 PATIENCE = Patience(after_us=1, silence_final_us=1_000_000)
 MOMENT = Moment(now_us=LATER_US, careful_us=LATER_US, steady_us=LATER_US)
@@ -79,11 +78,11 @@ async def live(place: Place) -> None:
     for step in (pruning.blank_texts, pruning.delete_messages, pruning.delete_unnamed_events):
         await do(step, LATER_US)
     await do(pruning.delete_keys, LATER_US)
-    await do(partial(pruning.delete_nonces, after=("", b""), before_us=LATER_US, keys=set()))
     while await do(nonces.file_some):
         pass
     await place.record(message_uuid=uuid(4), status="sent")
-    await do(nonces.delete_dead, 2**60, set())
+    while await do(nonces.delete_dead, 2**60, set()):
+        pass
 
 
 async def reconcile(place: Place) -> None:

@@ -124,29 +124,6 @@ async def test_keys_are_deleted(tmp_path: Path) -> None:
         assert 1 == len(place.rows("SELECT day FROM sends_by_day"))
 
 
-async def test_nonces_live_as_long_as_their_token(tmp_path: Path) -> None:
-    """A nonce outlives its event while its token is trusted, and the event's age after that."""
-    async with opened(tmp_path) as place:
-        for number in range(8):
-            key = "retired" if number % 2 else "trusted"
-            await place.record(message_uuid=uuid(number), nonces=[f"nonce-{number}"], key=key)
-        place.clock.us = LATER_US
-        await place.record(message_uuid=uuid(9), nonces=["nonce-9"], key="retired")
-        for digest in (b"1" * 16, b"2" * 16):  # one nonce, two requests
-            await place.record(
-                message_uuid=uuid(9), nonces=["nonce-4"], digest=digest, key="retired"
-            )
-        after: pruning.NonceKey | None = pruning.NONCES_FROM_THE_FIRST
-        steps = 0
-        while after is not None:
-            steps += 1
-            step = partial(pruning.delete_nonces, after=after, before_us=LATER_US, keys={"trusted"})
-            after = await place.writer.submit(step)
-        assert 4 == steps
-        kept = place.rows("SELECT DISTINCT nonce FROM nonces ORDER BY nonce")
-        assert ["nonce-0", "nonce-2", "nonce-4", "nonce-6", "nonce-9"] == kept
-
-
 async def _joined(place: Place, message_uuid: str) -> None:
     """Make a message with an alias."""
     await place.record(message_uuid=message_uuid, From="14155558888")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from plivostatusd.domain.errors import ReplayRefused, UnknownRef
+from plivostatusd.store import nonce_runs
 from plivostatusd.store.receipts import Replayed
 from tests.unit.store_place import START_US, Place, opened, submission, uuid
 
@@ -131,7 +132,8 @@ async def test_the_ledger_knows_who_verified(tmp_path: Path) -> None:
     """The bare path's nonces keep the token that verified them and the time of receipt."""
     async with opened(tmp_path) as place:
         await place.record(message_uuid=uuid(1), nonces=[NONCE], digest=SAME, key="abc")
-        assert [(NONCE, SAME, "abc", START_US)] == place.rows("SELECT * FROM nonces")
+        kept = (1, nonce_runs.entry_of(NONCE, SAME), "abc", START_US)
+        assert [kept] == place.rows("SELECT * FROM nonces")
 
 
 async def test_an_unknown_ref_at_full(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Final
 
 from plivostatusd.domain import times
 from plivostatusd.domain.message import Draft
-from plivostatusd.store import database, receipts, spooled, submissions
+from plivostatusd.store import database, nonces, receipts, spooled, submissions
 from plivostatusd.store.receipts import Arrival, Recorded
 from plivostatusd.store.submissions import Intent
 from plivostatusd.store.transaction import Transaction
@@ -92,4 +92,5 @@ def _record(transaction: Transaction, arrival: Arrival) -> None:
 def _drain(transaction: Transaction, arrival: Arrival) -> Recorded:
     recorded = receipts.record_spooled(transaction, arrival)
     transaction.write_counts()
+    nonces.write(transaction)
     return recorded
