@@ -6,6 +6,9 @@ and an insert costs a share of one page where a place in an index would cost a p
 entry is 16 bytes: 8 of the nonce's hash, and the first 8 of the request's digest. Its page is found
 by the run and the first 37 bits of the hash; entries that agree in those share a page.
 
+A page is named by its last entry, as a tree leads to the first key that is not less: named by its
+first one, each search would come to the page behind it and read that in vain.
+
 Whatever happens to a run happens in a transaction: an entry is always in exactly one of them.
 """
 
@@ -15,7 +18,7 @@ import struct
 from bisect import bisect_left
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import groupby, islice
+from itertools import groupby, islice, takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -38,9 +41,7 @@ _REST_BITS: Final = 64 - _PREFIX_BITS
 _PREFIX_MAX: Final = (1 << _PREFIX_BITS) - 1
 
 _RUNS: Final = "SELECT run, entries, key, seen_at, into_run FROM nonce_runs ORDER BY run"
-_PAGE: Final = (
-    "(SELECT entries FROM nonce_pages WHERE row BETWEEN ? AND ? ORDER BY row DESC LIMIT 1)"
-)
+_PAGE: Final = "(SELECT entries FROM nonce_pages WHERE row BETWEEN ? AND ? ORDER BY row LIMIT 1)"
 _PAGES: Final = (
     "SELECT row, entries FROM nonce_pages WHERE row BETWEEN ? AND ? ORDER BY row LIMIT ?"
 )
@@ -127,10 +128,10 @@ def append(connection: sqlite3.Connection, run: int, entries: Sequence[bytes]) -
 def _paged(run: int, entries: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
     start = 0
     while start < len(entries):
-        end = start + ENTRIES_PER_PAGE
+        end = min(start + ENTRIES_PER_PAGE, len(entries))
         while end < len(entries) and _prefix(entries[end]) == _prefix(entries[end - 1]):
             end += 1
-        yield run << _PREFIX_BITS | _prefix(entries[start]), b"".join(entries[start:end])
+        yield run << _PREFIX_BITS | _prefix(entries[end - 1]), b"".join(entries[start:end])
         start = end
 
 
@@ -138,8 +139,8 @@ def _prefix(entry: bytes) -> int:
     return int.from_bytes(entry[:HASH_BYTES], "big") >> _REST_BITS
 
 
-def _span(run: int, last: int = _PREFIX_MAX) -> tuple[int, int]:
-    return run << _PREFIX_BITS, run << _PREFIX_BITS | last
+def _span(run: int, first: int = 0) -> tuple[int, int]:
+    return run << _PREFIX_BITS | first, run << _PREFIX_BITS | _PREFIX_MAX
 
 
 def find(connection: sqlite3.Connection, wanted: Sequence[tuple[int, bytes]]) -> set[bytes]:
@@ -200,13 +201,13 @@ def _cut_off(
     connection: sqlite3.Connection, run: int, found: list[tuple[int, bytes]], reached: int
 ) -> list[bytes]:
     """Take a run's entries up to *reached* out of it; the rest of the last page stays."""
-    last_row = _span(run, reached)[1]
-    content = b"".join(page for row, page in found if row <= last_row)
-    entries = split(content)
+    touched = list(takewhile(lambda each: _prefix(each[1]) <= reached, found))
+    entries = split(b"".join(page for _, page in touched))
     end = len(entries)
     if reached < _PREFIX_MAX:
         end = bisect_left(entries, (reached + 1 << _REST_BITS).to_bytes(HASH_BYTES, "big"))
-    connection.execute(_DELETE, _span(run, reached))
+    if touched:
+        connection.execute(_DELETE, (first_row(run), touched[-1][0]))
     append(connection, run, entries[end:])
     return entries[:end]
 

@@ -128,7 +128,7 @@ CREATE TABLE nonce_runs (
 
 -- A page of a run: entries of 16 bytes, 8 of the nonce's hash and the first 8 of the digest.
 CREATE TABLE nonce_pages (
-    row     INTEGER PRIMARY KEY,                           -- the run, and 37 bits of the first entry
+    row     INTEGER PRIMARY KEY,                           -- the run, and 37 bits of the last entry
     entries BLOB NOT NULL
 ) STRICT;
 

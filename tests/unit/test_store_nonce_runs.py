@@ -80,6 +80,39 @@ def test_found_where_it_is(connection: sqlite3.Connection, chance: random.Random
 
 
 @pytest.mark.usefixtures("small")
+def test_named_by_its_last_entry(connection: sqlite3.Connection, chance: random.Random) -> None:
+    """A page bears the number of its last entry, to which a search leads at once."""
+    run = written(connection, entries(chance, 20))
+    rows = connection.execute("SELECT row, entries FROM nonce_pages ORDER BY row").fetchall()
+    lasts = [int.from_bytes(content[-16:-8], "big") >> 27 for _, content in rows]
+    assert [nonce_runs.first_row(run) + last for last in lasts] == [row for row, _ in rows]
+    assert 7 == len(rows)
+
+
+@pytest.mark.usefixtures("small")
+def test_older_pages_are_renamed(tmp_path: Path, chance: random.Random) -> None:
+    """Pages of a schema that named them by their first entries are found by their last ones."""
+    path = tmp_path / "older.db"
+    contents = [entries(chance, 20), sorted([b"\xff" * 16, b"\0" * 16, *entries(chance, 9)])]
+    with closing(sqlite3.connect(path, isolation_level=None)) as older:
+        for step in database.migrations()[:-1]:
+            older.executescript(step)
+        runs = [written(older, content) for content in contents]
+        older.execute(f"PRAGMA application_id = {database.APPLICATION_ID}")
+        older.execute(f"PRAGMA user_version = {len(database.migrations()) - 1}")
+        wanted = older.execute("SELECT * FROM nonce_pages ORDER BY row").fetchall()
+        for row, content in wanted:
+            first = row >> 37 << 37 | int.from_bytes(content[:8], "big") >> 27
+            older.execute("UPDATE nonce_pages SET row = ? WHERE row = ?", (first, row))
+    with closing(database.connect_writer(path)) as connection:
+        assert wanted == connection.execute("SELECT * FROM nonce_pages ORDER BY row").fetchall()
+        for run, content in zip(runs, contents, strict=True):
+            assert content == held(connection, run)
+            for entry in content:
+                assert {entry[8:]} == nonce_runs.find(connection, [(run, entry[:8])])
+
+
+@pytest.mark.usefixtures("small")
 def test_one_hash_many_digests(connection: sqlite3.Connection) -> None:
     """Entries of one hash share a page, however many they are, and all of them are found."""
     one = b"\x7f" * 8

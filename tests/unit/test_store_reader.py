@@ -197,6 +197,29 @@ async def test_a_page_looks_at_so_many_rows(
         assert [0, 0, 1] == pages
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3])
+async def test_a_page_looks_at_few_rows_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """What the first few rows do not hold is looked for in the others, for the same page."""
+    monkeypatch.setattr(reading, "EXAMINED_FIRST", 3)
+    async with opened(tmp_path) as place:
+        for number in range(8):
+            sender = "Acme" if number in {1, 2, 6} else "+14155551212"
+            sent = submission(to=[BOB], tag="rare", sender=sender, now_us=START_US + number)
+            await place.accept(sent)
+        watched = Watched(place.path)
+        page = await watched.messages(Filter(tag="rare", sender="Acme", limit=limit))
+        assert [7, 3, 2][:limit] == [record["row"] for record in page.records]
+        assert (
+            [2]
+            if limit == 1
+            else [2, reading.EXAMINED_MAX - 4]
+            == [arguments[-1] for sql, arguments in watched.asked if "OFFSET" in sql]
+        )
+        await watched.close()
+
+
 async def test_a_message_by_any_name(tmp_path: Path) -> None:
     """A message is found by our id, by Plivo's, and by the id of a row that was joined to it."""
     async with opened(tmp_path) as place:
