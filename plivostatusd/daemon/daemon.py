@@ -183,7 +183,7 @@ class Daemon:
         self._writer = writer
         with suppress(StoreUnavailable):  # the spool goes ahead, and the first batch says why
             await writer.open()
-        courtesy = Courtesy(lambda: self._ingest.waiting)
+        courtesy = Courtesy(lambda: self._ingest.waiting, lambda: self._ingest.received)
         reader = Reader(config.store.path, condemn=writer.condemn, give_way=courtesy.give_way)
         stack.push_async_callback(reader.close)
         keep = self._make_keep(writer)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
 COMING_S: Final = 0.25
-"""Where one was met, more are on their way for so long."""
+"""Where one came, more are taken to be on their way for so long."""
 REST_S: Final = 0.002
 """What a callback takes from its last byte to its answer, when nothing is in its way."""
 RESTS_MAX: Final = 5
@@ -19,14 +19,15 @@ RESTS_MAX: Final = 5
 
 class Courtesy:
     """
-    Gives way while *waiting* says that callbacks are on their way to disk.
+    Gives way while *waiting* says that callbacks are on their way to disk; *received* counts all.
 
     A turn of the loop between two parts is not enough. Two threads work on a callback, and each
     of them waits for Python's lock as long as whoever holds it has something to do.
     """
 
-    def __init__(self, waiting: Callable[[], int]) -> None:
-        self._waiting = waiting
+    def __init__(self, waiting: Callable[[], int], received: Callable[[], int] = lambda: 0) -> None:
+        self._waiting, self._received = waiting, received
+        self._known = 0  # of those received
         self._door, self._long_door = asyncio.Lock(), asyncio.Lock()
         self._coming_until_s = 0.0
 
@@ -36,7 +37,6 @@ class Courtesy:
         for _ in range(RESTS_MAX):
             if not self._waiting():
                 return
-            self._coming_until_s = asyncio.get_running_loop().time() + COMING_S
             await asyncio.sleep(REST_S)
 
     @asynccontextmanager
@@ -59,5 +59,9 @@ class Courtesy:
 
     @property
     def are_coming(self) -> bool:
-        """Say whether callbacks were met lately, by who gave way."""
-        return asyncio.get_running_loop().time() < self._coming_until_s
+        """Say whether callbacks came lately."""
+        now_s = asyncio.get_running_loop().time()
+        if self._known != (received := self._received()):
+            self._known = received
+            self._coming_until_s = now_s + COMING_S
+        return now_s < self._coming_until_s

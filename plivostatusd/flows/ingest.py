@@ -91,6 +91,7 @@ class Ingest:
         self.verifier = verifier
         self.queue_max = queue_max
         self.waiting = 0
+        self.received = 0
         self.token_uses = TokenUses()
         self._put = put
         self._gauges = gauges
@@ -112,6 +113,7 @@ class Ingest:
         if self.waiting >= self.queue_max:
             self._shed()
             raise _QueueFull
+        self.received += 1
         started_s = time.perf_counter()
         random = next(self._random)
         request_id = random[:_REQUEST_ID_BYTES].hex()

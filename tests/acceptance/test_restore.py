@@ -15,9 +15,12 @@ from uuid import uuid4
 
 import pytest
 
+from plivostatusd.store import database, rolls, submissions
 from plivostatusd.store.database import marker_of
+from plivostatusd.store.transaction import Transaction
 from tests.acceptance.daemon import ROOT, Daemon, running
 from tests.fault.store_faults import corrupt, recovered
+from tests.unit.store_place import submission
 
 UNAVAILABLE = 69
 NOBODY = 65534
@@ -109,6 +112,29 @@ async def test_a_stopped_store_with_its_log(tmp_path: Path) -> None:
         await daemon.start()
         assert "delivered" == (await daemon.message(uuid))["status"]
     assert before == {path: sha256(path.read_bytes()).digest() for path in before}
+
+
+async def test_a_list_in_part(tmp_path: Path) -> None:
+    """A list of which a backup has a part and the roll is whole when restored, and not sent."""
+    async with running(tmp_path) as (daemon, simulator):
+        daemon.allow("outbox_held")
+        await daemon.stop()
+        given = submission(to=[f"+1415555{number:04}" for number in range(60)])
+        roll = submissions.roll_of(given, given.intents)
+        with closing(database.connect_writer(daemon.store_path)) as connection:
+            transaction = Transaction(connection)
+            submissions.accept(transaction, given, roll=roll)
+            rolls.write_out(transaction, roll.name)
+            transaction.write_counts()
+            transaction.close()
+        backup = back_up(daemon, tmp_path / "backup.db")
+        status, out, _ = await restore(daemon, backup)
+        assert 0 == status
+        assert "60 sends that were pending or under way in it are unknown now" in out
+        assert [("unknown", 60)] == daemon.rows(
+            "SELECT current_status, count(*) FROM messages GROUP BY 1"
+        )
+        assert {} == simulator.messages
 
 
 async def test_what_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ edge of it at which the process ends itself before anything more happens.
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -17,11 +18,15 @@ from collections.abc import Callable
 from typing import Any
 
 from plivostatusd.__main__ import main
+from plivostatusd.flows.courtesy import Courtesy
 from plivostatusd.flows.outbox.calls import Calls
 from plivostatusd.flows.outbox.intake import Intake
 from plivostatusd.plivo.api import PlivoApi
+from plivostatusd.store import rolls
 
 STEPS = ("intent committed", "claimed", "answered", "settled")
+LISTED = "list in part"
+"""A step of a list's way alone: it is accepted, and one step of its roll is written out."""
 
 
 def die() -> None:
@@ -30,13 +35,16 @@ def die() -> None:
     signal.pause()
 
 
-def after(owner: type, name: str) -> None:
-    """Die once the coroutine method *name* has done its work."""
+def after(owner: type, name: str, times: int = 1) -> None:
+    """Die once the coroutine method *name* has done its work *times*."""
     method: Callable[..., Any] = getattr(owner, name)
+    left = itertools.count(times - 1, -1)
 
     async def last(*args: Any, **options: Any) -> Any:
-        await method(*args, **options)
-        die()
+        done = await method(*args, **options)
+        if not next(left):
+            die()
+        return done
 
     setattr(owner, name, last)
 
@@ -61,6 +69,10 @@ def arm(step: str) -> None:
         after(PlivoApi, "send")
     elif step == "settled":
         after(Calls, "_settle")
+    elif step == LISTED:
+        rolls.STEP_ALONE = rolls.STEP  # type: ignore[misc]  # this process is there to die in it
+        after(Courtesy, "give_way", times=2)  # before it is parsed, and behind its first step
+        before(PlivoApi, "send")
     else:
         raise ValueError(step)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from plivostatusd.flows.reconcile.reconcile import TOO_EARLY
+from plivostatusd.store.rolls import STEP
 from tests.acceptance.daemon import Daemon, running
-from tests.fault.mortal import STEPS
+from tests.fault.mortal import LISTED, STEPS
 
 TO = "+14155550006"  # its fate is known to Plivo's API alone
 
@@ -51,6 +52,28 @@ async def test_killed_at(step: str, tmp_path: Path) -> None:
         await daemon.start()  # nor is it sent at the next start
         assert found["status"] == (await daemon.message(name))["status"]
         assert len(calls) == sum(each.method == "POST" for each in simulator.requests)
+
+
+async def test_killed_within_a_list(tmp_path: Path) -> None:
+    """A list that is killed half written out is whole after the next start, each message once."""
+    async with running(tmp_path, reconcile={"after": "0"}) as (daemon, _):
+        daemon.allow("outbox_held")
+        await daemon.operator("POST", "/outbox/hold")
+        await daemon.stop()
+        daemon.program = ["-m", "tests.fault.mortal", LISTED]
+        await daemon.start()
+        people = [f"+1415555{number:04}" for number in range(3 * STEP)]
+        body = json.dumps({"to": people, "text": "hello"}).encode()
+        sending = asyncio.ensure_future(daemon.api("POST", "/send?wait=0", body))
+        assert -signal.SIGKILL == await daemon.ended()
+        await asyncio.wait([sending])
+        assert sending.exception() is not None
+        there = "SELECT recipient_number FROM messages ORDER BY row"
+        assert people[:STEP] == [to for (to,) in daemon.rows(there)]
+        daemon.program = ["-m", "plivostatusd"]
+        await daemon.start()
+        await daemon.until(lambda statuses: len(statuses) == len(people))
+        assert people == [to for (to,) in daemon.rows(there)]
 
 
 @pytest.mark.parametrize("step", ["claimed", "answered"])

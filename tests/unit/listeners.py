@@ -142,7 +142,7 @@ class Listeners:
 
     def _services(self, outbox: Outbox) -> Services:
         stopping = asyncio.Event()
-        courtesy = Courtesy(lambda: self.ingest.waiting)
+        courtesy = Courtesy(lambda: self.ingest.waiting, lambda: self.ingest.received)
         return Services(
             outbox=outbox,
             reconcile=self.reconcile,

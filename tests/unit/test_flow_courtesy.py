@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from plivostatusd.flows.courtesy import REST_S, RESTS_MAX, Courtesy
 
 
@@ -67,12 +69,22 @@ async def test_each_a_turn_of_its_own() -> None:
 
 
 async def test_one_after_the_other_while_callbacks_come() -> None:
-    """Once a callback was met the next is let in when the one before is done."""
-    waiting = [1]
-    courtesy = Courtesy(lambda: waiting.pop() if waiting else 0)
+    """Once a callback came the next is let in when the one before is done."""
+    courtesy = Courtesy(lambda: 0, lambda: 1)
     noted: list[str] = []
     await asyncio.gather(*(in_turn(courtesy, noted, name) for name in "abc"))
     assert ["+a", "-a", "+b", "-b", "+c", "-c"] == noted
+
+
+async def test_callbacks_come_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callbacks are taken to come until none came for a while."""
+    received = [7]
+    courtesy = Courtesy(lambda: 0, lambda: received[0])
+    assert courtesy.are_coming
+    assert courtesy.are_coming
+    monkeypatch.setattr("plivostatusd.flows.courtesy.COMING_S", 0.0)
+    received[0] = 8
+    assert not courtesy.are_coming
 
 
 async def test_long_ones_by_a_door_of_theirs() -> None:

@@ -14,11 +14,18 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from plivostatusd.flows.forgetting import SpoolInUse
-from plivostatusd.store import entries, figures, forgetting, rebuilding, refusals
+from plivostatusd.store import (
+    entries,
+    figures,
+    forgetting,
+    rebuilding,
+    refusals,
+    submissions,
+)
 from plivostatusd.store.forgetting import Number
 from plivostatusd.store.refusals import Refused
 from tests.unit.listeners import Listeners, callback, running
-from tests.unit.store_place import rows_of
+from tests.unit.store_place import rows_of, submission
 from tests.unit.test_ctl_daemon import run
 
 ALICE, BOB = "+14155550001", "+4915112345678"
@@ -73,6 +80,20 @@ async def live(house: Listeners) -> str:
     refused = Refused(received_us=1, reason="mismatch", message_uuid=UUID.format(3), raw=raw)
     await house.writer.submit(lambda tx: refusals.keep(tx, refused))
     return str(name)
+
+
+async def test_nothing_is_left_in_a_roll(house: Listeners) -> None:
+    """A list that is accepted and not written out yet is written out first, and then blanked."""
+    given = submission(to=[ALICE, BOB, BOB], text=SECRET)
+    roll = submissions.roll_of(given, given.intents)
+    await house.writer.submit(lambda tx: submissions.accept(tx, given, roll=roll))
+    assert {"messages": 1, "cancelled": 1} == {
+        name: count
+        for name, count in (await forget(house)).items()
+        if name in {"messages", "cancelled"}
+    }
+    assert [BOB, BOB] == [to for (to,) in house.rows("SELECT recipient_number FROM messages") if to]
+    assert set() == files_with(house, ALICE)
 
 
 async def test_nothing_is_left(house: Listeners) -> None:
