@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -19,13 +21,13 @@ ROW = (
 
 
 @pytest.fixture(scope="module")
-def steps() -> sqlite3.Connection:
+def steps() -> Iterator[sqlite3.Connection]:
     """A store's schema in memory, with one message."""
-    connection = sqlite3.connect(":memory:")
-    for step in database.migrations():
-        connection.executescript(step)
-    connection.execute(ROW)
-    return connection
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for step in database.migrations():
+            connection.executescript(step)
+        connection.execute(ROW)
+        yield connection
 
 
 def step_of(steps: sqlite3.Connection, took_ms: int) -> int:
