@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -15,6 +15,10 @@ REST_S: Final = 0.002
 """What a callback takes from its last byte to its answer, when nothing is in its way."""
 RESTS_MAX: Final = 5
 """Under steady load some callback is always on its way, and long work is to end all the same."""
+
+TURN_S_MAX: Final = 0.1
+LONG_TURN_S_MAX: Final = 2.0
+"""After so long the next one is let in all the same: all are to hear of a store that hangs."""
 
 
 class Courtesy:
@@ -50,11 +54,16 @@ class Courtesy:
         one, by a door of theirs, and give way between their steps.
         """
         door = self._long_door if is_long else self._door
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(door)
+        with ExitStack() as stack:
+            await door.acquire()
+            stack.callback(door.release)
             await self.give_way()
-            if not is_long and not self.are_coming:
-                await stack.aclose()
+            if is_long or self.are_coming:
+                within_s = LONG_TURN_S_MAX if is_long else TURN_S_MAX
+                late = asyncio.get_running_loop().call_later(within_s, stack.close)
+                stack.callback(late.cancel)
+            else:
+                stack.close()
             yield
 
     @property

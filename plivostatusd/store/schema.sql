@@ -197,7 +197,8 @@ CREATE TABLE sends_by_day (
 ) STRICT;
 
 -- One value a name: generation (what event cursors belong to), held (the outbox: why), heartbeat,
--- running and gap (store/pulse.py), watched (the last row that asks has heard of).
+-- running and gap (store/pulse.py), watched (the last row that asks has heard of), and rolls: lists of
+-- sends that are accepted and not written out yet (store/rolls.py).
 CREATE TABLE facts (
     name  TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL

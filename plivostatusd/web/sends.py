@@ -35,7 +35,7 @@ class SendHandler(Handler):
         is_awaited = wait_s > 0 and not self.services.stopping.is_set()
         fields = self.fields()
         async with self.services.turn(is_long=isinstance(fields.get("to"), list)):
-            request = message.parse(fields, default_sender=self.services.default_sender)
+            request = await self._parse(fields)
             accepted = await self.services.outbox.accept(
                 request, sent_by=self.asker.name, key=key, is_awaited=is_awaited
             )
@@ -58,6 +58,17 @@ class SendHandler(Handler):
             await self._answer_list(accepted, new)
         else:
             await self._answer_one(accepted, new)
+
+    async def _parse(self, fields: message.Fields) -> message.Request:
+        """Check a send, giving way between the steps of a long list. Raises `BadSend`."""
+        steps = message.parsing(fields, default_sender=self.services.default_sender)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                request: message.Request = end.value
+                return request
+            await self.services.give_way()
 
     def _key(self) -> str | None:
         """Read the Idempotency-Key; one that cannot be kept is refused, not ignored."""

@@ -95,3 +95,17 @@ async def test_long_ones_by_a_door_of_theirs() -> None:
     await asyncio.gather(*long, in_turn(courtesy, noted, "s"))
     assert ["+L", "-L", "+M", "-M"] == [each for each in noted if each[1] != "s"]
     assert noted.index("+s") < noted.index("-L")
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+async def test_nobody_bars_the_door(monkeypatch: pytest.MonkeyPatch, *, is_long: bool) -> None:
+    """Behind one whose store hangs the next is let in after a while, and nobody twice."""
+    for name in ("TURN_S_MAX", "LONG_TURN_S_MAX"):
+        monkeypatch.setattr(f"plivostatusd.flows.courtesy.{name}", 0.001)
+    courtesy = Courtesy(lambda: 0, lambda: 1)
+    async with courtesy.turn(is_long=is_long), asyncio.timeout(20):
+        noted: list[str] = []
+        await in_turn(courtesy, noted, "a", is_long=is_long)
+        await in_turn(courtesy, noted, "b", is_long=is_long)
+    await in_turn(courtesy, noted, "c", is_long=is_long)
+    assert ["+a", "-a", "+b", "-b", "+c", "-c"] == noted
