@@ -62,6 +62,7 @@ async def test_the_store_rolled_back(tmp_path: Path) -> None:
         await daemon.operator("POST", "/outbox/release")
         since = (await daemon.send("+14155550106", wait="10s")).json
         assert "queued" == since["status"]
+        await daemon.until(lambda _statuses: len(simulator.messages) > 1)  # which is first is open
         taken = dict(simulator.messages)
         assert 2 == len(taken)
         await daemon.stop()
