@@ -35,6 +35,7 @@ from plivostatusd.domain.errors import (
 from plivostatusd.domain.worker import Worker
 from plivostatusd.log import get_logger, together
 from plivostatusd.store import database, nonces
+from plivostatusd.store.checkpoints import Checkpoints
 from plivostatusd.store.failure import is_of_one_job, left_nothing, unavailable
 from plivostatusd.store.handle import Handle
 from plivostatusd.store.ledger import Ledger
@@ -111,7 +112,7 @@ class Writer:
         self.commits = 0
         self.worker = Worker("store-writer")
         self._handle = handle
-        self._ledger = Ledger()  # the writer's thread's
+        self._ledger, self._checkpoints = Ledger(), Checkpoints()  # the writer's thread's
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._waiting: Line[_Waiting] = Line()
         self._unsure: list[_Waiting] = []
@@ -391,6 +392,7 @@ class Writer:
         self._committing = False
         changes = connection.total_changes
         self.worker.waits_for("the store's lock")
+        self._checkpoints.fit(connection, len(batch))
         connection.execute("BEGIN IMMEDIATE")
         self.worker.is_back_by(time.monotonic() + JOBS_S_MAX, "the jobs of a batch")
         try:

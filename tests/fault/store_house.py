@@ -97,7 +97,8 @@ def small() -> Iterator[None]:
         processors=[_drop], wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING)
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("plivostatusd.store.database.CHECKPOINT_PAGES", CHECKPOINT_PAGES)
+        for name in ("CHECKPOINT_PAGES", "CHECKPOINT_PAGES_IN_A_RUSH"):
+            patch.setattr(f"plivostatusd.store.database.{name}", CHECKPOINT_PAGES)
         patch.setattr("plivostatusd.store.nonce_runs.FILED_AT_ONCE", 2)
         patch.setattr("plivostatusd.store.nonces.RUNS_PER_LEVEL", 2)
         patch.setattr("plivostatusd.store.keep.RETRY_S", 0.001)
