@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from plivostatusd.store import database
-from plivostatusd.store.checkpoints import JOBS_OF_A_RUSH, Checkpoints
+from plivostatusd.store.checkpoints import BATCHES_OF_A_RUSH, JOBS_OF_A_RUSH, Checkpoints
 from tests.unit.store_place import insert_fact, opened
 
 if TYPE_CHECKING:
@@ -30,18 +29,31 @@ def setting_of(connection: sqlite3.Connection) -> int:
     return int(pages)
 
 
+def log_bytes(store: Path) -> int:
+    """Say how large the log beside *store* has been."""
+    return Path(f"{store}-wal").stat().st_size
+
+
 @pytest.mark.parametrize(
     ("jobs", "pages"),
     [(0, FEW), (1, FEW), (JOBS_OF_A_RUSH - 1, FEW), (JOBS_OF_A_RUSH, MANY), (512, MANY)],
 )
 def test_a_rush_waits_less_often(tmp_path: Path, jobs: int, pages: int) -> None:
-    """A large batch lets the log grow, a small one does not, whatever came before."""
+    """A large batch lets the log grow, a small one does not."""
+    with closing(database.connect_writer(tmp_path / "store.db")) as connection:
+        Checkpoints().fit(connection, jobs)
+        assert pages == setting_of(connection)
+
+
+def test_a_rush_has_an_end(tmp_path: Path) -> None:
+    """Small batches between large ones are of the rush, too; after enough of them it is over."""
     with closing(database.connect_writer(tmp_path / "store.db")) as connection:
         checkpoints = Checkpoints()
-        for before in (0, 512):
-            checkpoints.fit(connection, before)
+        for jobs in (JOBS_OF_A_RUSH, 1, JOBS_OF_A_RUSH, *[1] * (BATCHES_OF_A_RUSH - 1)):
             checkpoints.fit(connection, jobs)
-            assert pages == setting_of(connection)
+            assert MANY == setting_of(connection)
+        checkpoints.fit(connection, 1)
+        assert FEW == setting_of(connection)
 
 
 def test_another_connection_is_fitted(tmp_path: Path) -> None:
@@ -65,7 +77,7 @@ def test_nothing_is_said_twice(tmp_path: Path) -> None:
 
 
 async def test_the_writer_fits_each_batch(tmp_path: Path) -> None:
-    """One job alone is in a small batch; many that wait together are in a large one."""
+    """One job alone is in a small batch; many that wait together make a rush."""
 
     def ask(transaction: Transaction) -> Any:
         row = transaction.one(SETTING)
@@ -76,7 +88,7 @@ async def test_the_writer_fits_each_batch(tmp_path: Path) -> None:
         assert FEW == await place.writer.submit(ask)
         rush = [place.writer.submit(ask) for _ in range(JOBS_OF_A_RUSH)]
         assert [MANY] * JOBS_OF_A_RUSH == await asyncio.gather(*rush)
-        assert FEW == await place.writer.submit(ask)
+        assert MANY == await place.writer.submit(ask)
 
 
 async def test_the_log_is_cut_early(tmp_path: Path) -> None:
@@ -85,5 +97,4 @@ async def test_the_log_is_cut_early(tmp_path: Path) -> None:
         text = "x" * 200_000
         for number in range(60):
             await place.writer.submit(partial(insert_fact, name=f"job {number}", value=text))
-        size = os.stat(f"{place.path}-wal").st_size
-        assert FEW * 4_096 // 2 < size < (FEW + 200) * 4_200
+        assert FEW * 4_096 // 2 < log_bytes(place.path) < (FEW + 200) * 4_200
