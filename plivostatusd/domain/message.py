@@ -347,9 +347,8 @@ def parsing(fields: Fields, *, default_sender: str | None) -> Generator[None, No
         if index % SLICE == 0:
             yield
     is_list = isinstance(fields["to"], list)
-    return Request(
-        drafts=tuple(drafts), is_list=is_list, fingerprint=_fingerprint(fields, tuple(drafts))
-    )
+    made = tuple(drafts)
+    return Request(drafts=made, is_list=is_list, fingerprint=_fingerprint(fields, made))
 
 
 def _fingerprint(fields: Fields, drafts: tuple[Draft, ...]) -> bytes:

@@ -98,19 +98,25 @@ def make(connection: sqlite3.Connection, entries: int, key: str, seen_us: int) -
     return number
 
 
-def file(connection: sqlite3.Connection, rows: Iterable[Unfiled]) -> list[bytes]:
-    """Make a run for each key of what stands in *rows*; all that is filed comes back."""
-    filed: list[bytes] = []
+def by_key(rows: Iterable[Unfiled]) -> Iterator[Unfiled]:
+    """Put together what *rows* have of the same key."""
     for key, of_key in groupby(sorted(rows, key=_key_of), _key_of):
         contents, _, seen = zip(*of_key, strict=True)
-        entries = sorted(split(b"".join(contents)))
-        append(connection, make(connection, len(entries), key, max(seen)), entries)
-        filed += entries
-    return filed
+        yield b"".join(contents), key, max(seen)
 
 
 def _key_of(row: Unfiled) -> str:
     return row[1]
+
+
+def file(connection: sqlite3.Connection, rows: Iterable[Unfiled]) -> list[bytes]:
+    """Make a run for each key of what stands in *rows*; all that is filed comes back."""
+    filed: list[bytes] = []
+    for content, key, seen_us in by_key(rows):
+        entries = sorted(split(content))
+        append(connection, make(connection, len(entries), key, seen_us), entries)
+        filed += entries
+    return filed
 
 
 def file_older(connection: sqlite3.Connection, rows: Iterable[tuple[str, bytes, str, int]]) -> None:

@@ -23,7 +23,7 @@ from plivostatusd.store.ledger import Known
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from plivostatusd.store.nonce_runs import Run, Unfiled
+    from plivostatusd.store.nonce_runs import Run
     from plivostatusd.store.transaction import Transaction
 
 RUNS_PER_LEVEL: Final = 4
@@ -110,15 +110,9 @@ def write(transaction: Transaction) -> None:
         is_due = ledger.has_work or _known(transaction).held >= nonce_runs.FILED_AT_ONCE
         if is_due:
             file_some(transaction)
-    unwritten = sorted(transaction.unwritten, key=_key_of)
-    for key, of_key in groupby(unwritten, _key_of):
-        contents, _, seen = zip(*of_key, strict=True)
-        transaction.run(_INSERT, (b"".join(contents), key, max(seen)))
+    for row in nonce_runs.by_key(transaction.unwritten):
+        transaction.run(_INSERT, row)
     transaction.unwritten.clear()
-
-
-def _key_of(row: Unfiled) -> str:
-    return row[1]
 
 
 def file_some(transaction: Transaction) -> bool:
